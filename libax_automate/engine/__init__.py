@@ -1,0 +1,1 @@
+"""The private engine: nothing outside this distribution may import from here."""

@@ -1,0 +1,127 @@
+"""A message on its way: the draft a model's candidate becomes, how it is kept, and what a connector gets of it."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from libax_automate.errors import ContentError
+from libax_automate.message import Action, Attachment, Call, Channel, Email, Message, Text
+
+
+class Verdict(StrEnum):
+    """What a plan says of one person."""
+
+    SEND = "send"
+    EXCLUDED = "excluded"
+    #: will leave, but not now; the reason says when
+    HELD = "held"
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """One candidate after the message step: everything but the database's own columns.
+
+    (model, step, person, occasion) is the UNIQUE key within a profile. ``payload`` holds the channel's own
+    fields, JSON-ready, as :func:`message` reads them back.
+    """
+
+    model: str
+    person: str
+    occasion: str
+    step: str = ""
+    app: str = ""
+    channel: Channel | None = None
+    to: str = ""
+    name: str = ""
+    payload: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict = Verdict.SEND
+    reason: str = ""
+    #: already in the ledger under the same key: not inserted again
+    known: bool = False
+    #: recorded as skipped at a model's first sight
+    baseline: bool = False
+    not_before: datetime | None = None
+    expires: datetime | None = None
+    #: the activity to write into the source app once this has been sent (LX-55): app, record id
+    activity: tuple[str, str] | None = None
+    #: conditions to re-check at send time: (app, entity, record id, field -> allowed values)
+    still: tuple[str, str, str, Mapping[str, frozenset[str]]] | None = None
+
+    @property
+    def subject(self) -> str:
+        """The rendered subject, for people."""
+        return str(self.payload.get("subject") or "")
+
+    @property
+    def text(self) -> str:
+        """The rendered text, or what stands for it, for people."""
+        if self.payload.get("text"):
+            return str(self.payload["text"])
+        if self.payload.get("template"):
+            values = self.payload.get("vars") or list((self.payload.get("params") or {}).values())
+            return f"[{self.payload['template']}] " + ", ".join(map(str, values))
+        return str(self.payload.get("html") or self.payload.get("kind") or "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime) or hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} does not go into JSON")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    """Compact JSON; amounts as strings, dates as ISO 8601."""
+    return _ENCODER.encode(value)
+
+
+def _files(folder: Path, names: list[str]) -> tuple[Attachment, ...]:
+    files = []
+    for name in names:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ContentError(f"attachment {name!r} lies outside the profile's folder", hint="move it beside the profile")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ContentError(f"attachment {name!r} cannot be read: {error.strerror}", hint="put the file back, then errors retry") from None
+        files.append(Attachment(path.name, content, mimetypes.guess_type(path.name)[0] or "application/octet-stream"))
+    return tuple(files)
+
+
+def message(
+    *, id: str, key: str, to: str, channel: Channel, person: str, payload: Mapping[str, Any], folder: Path, sent_at: datetime
+) -> Message:
+    """The value a connector gets, made from a queue row; raises ContentError or InvalidMessage where it cannot be made."""
+    got = payload.get
+    if channel is Channel.EMAIL:
+        return Email(
+            id=id, key=key, to=to, person=person, sent_at=sent_at,
+            subject=got("subject") or "", text=got("text") or "", html=got("html"), name=got("name") or "",
+            sender=got("sender"), reply_to=got("reply_to"), cc=tuple(got("cc") or ()), bcc=tuple(got("bcc") or ()),
+            attachments=_files(folder, payload["attachments"]) if got("attachments") else (),
+            headers=got("headers") or {}, template=got("template"), params=got("params") or {}, vars=tuple(got("vars") or ()),
+        )  # fmt: skip
+    if channel is Channel.WEBHOOK:
+        return Call(id=id, key=key, to=to, person=person, sent_at=sent_at, type=got("type") or "", data=got("data") or {})
+    if channel is Channel.ACTION:
+        return Action(id=id, key=key, to=to, person=person, sent_at=sent_at, kind=got("kind") or "", fields=got("fields") or {})
+    return Text(
+        id=id, key=key, to=to, channel=channel, person=person, sent_at=sent_at,
+        text=got("text") or "", name=got("name") or "", sender=got("sender"), template=got("template"),
+        language=got("language") or "", params=got("params") or {}, vars=tuple(got("vars") or ()), extra=got("extra") or {},
+    )  # fmt: skip

@@ -1,0 +1,202 @@
+"""A profile as the engine sees it: typed, frozen, everything resolved and defaulted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from libax_automate.message import Channel
+from libax_automate.model import Late
+from libax_automate.options import Options
+
+
+class InDoubt(StrEnum):
+    """What becomes of a message whose outcome nobody can tell."""
+
+    HOLD = "hold"
+    ASSUME_SENT = "assume-sent"
+    RESEND = "resend"
+
+
+class OnRecipientError(StrEnum):
+    """What a refused recipient does to the queue (LX-63)."""
+
+    STOP = "stop"
+    SKIP = "skip"
+
+
+class Activation(StrEnum):
+    """When new schedule settings take effect (LX-40)."""
+
+    NEXT_DAY = "next-day"
+    IMMEDIATE = "immediate"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A pace: ``count`` calls per ``seconds``."""
+
+    count: int
+    seconds: float
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two calls at an even pace."""
+        return self.seconds / self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Hours of the local day in which nothing leaves; ``start`` may be later than ``end`` (over midnight)."""
+
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSpec:
+    """An ``[apps.NAME]`` table."""
+
+    name: str
+    connector: str
+    options: Options
+    rate: Rate | None = None
+    concurrency: int = 4
+    window: int = 16
+    in_doubt: InDoubt = InDoubt.HOLD
+    on_recipient_error: OnRecipientError = OnRecipientError.STOP
+    allow_private: tuple[str, ...] = ()
+    #: apps with equal credentials share pace and account errors; a value to hash, never to show
+    credential: str = field(default="", repr=False)
+    #: LINE:COL of the table, for errors found later
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a model fires, in the profile's local time. Exactly one of ``at``, ``cron``, ``every`` or ``realtime`` is set.
+
+    Month days, months and weekdays are sets of numbers (1 = Monday … 7 = Sunday) or None for all; they are ANDed (IB-14).
+    """
+
+    at: tuple[time, ...] = ()
+    cron: str | None = None
+    #: ``every`` in whole days/weeks/months counts plain dates from ``start`` at ``at`` (default 09:00); in minutes/hours it follows elapsed time
+    every: str | None = None
+    realtime: bool = False
+    weekdays: frozenset[int] | None = None
+    monthdays: frozenset[int] | None = None
+    months: frozenset[int] | None = None
+    start: date | None = None
+    end: date | None = None
+
+    def fingerprint(self) -> str:
+        """A text that changes when, and only when, the schedule does (LX-40)."""
+        parts = (self.at, self.cron, self.every, self.realtime, self.weekdays, self.monthdays, self.months, self.start, self.end)
+        return repr(tuple(sorted(part) if isinstance(part, frozenset) else part for part in parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What a message says: own text, or a provider's template with its variables."""
+
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    template: str | None = None
+    vars: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    reply_to: str | None = None
+    sender: str | None = None
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    #: paths relative to the profile
+    attachments: tuple[str, ...] = ()
+    max_chars: int | None = None
+    #: a stage's own fields, handed to the connector untouched (IC-26)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpec:
+    """One ``[[models.X.steps]]`` table: the recipe's own options beside the shared channel and wording."""
+
+    name: str
+    options: Mapping[str, Any]
+    channel: Channel | None = None
+    via: str | None = None
+    wording: Wording = field(default_factory=Wording)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A ``[models.NAME]`` table."""
+
+    name: str
+    use: str
+    options: Options
+    source: str | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    enabled: bool = True
+    audience: tuple[str, ...] = ()
+    where: str | None = None
+    channel: Channel | None = None
+    #: the app that sends; None = the default app of the channel
+    via: str | None = None
+    #: the webhook app that gets the list instead (LX-18)
+    webhook: str | None = None
+    wording: Wording = field(default_factory=Wording)
+    activity: bool = False
+    late: Late | None = None
+    late_limit: timedelta | None = None
+    #: ``"day"``, a span such as ``"2d"``; None = the recipe's
+    expires: str | None = None
+    #: a person hears from this model once ever, whatever the occasion
+    once: bool = False
+    quiet: Quiet | None = None
+    send_weekdays: frozenset[int] | None = None
+    steps: tuple[StepSpec, ...] = ()
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """``[defaults]``: the app per channel (LX-13), and what holds for every model."""
+
+    apps: Mapping[Channel, str] = field(default_factory=dict)
+    quiet: Quiet | None = None
+    send_weekdays: frozenset[int] | None = None
+    free_plan_sender: str | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One client: one TOML file."""
+
+    name: str
+    path: Path
+    timezone: ZoneInfo
+    locale: str = "en_US"
+    country: str = ""
+    notify: tuple[str, ...] = ()
+    #: weekday (1 = Monday) and local time of the weekly report; None = none
+    report: tuple[int, time] | None = None
+    activation: Activation = Activation.NEXT_DAY
+    defaults: Defaults = field(default_factory=Defaults)
+    apps: Mapping[str, AppSpec] = field(default_factory=dict)
+    models: Mapping[str, ModelSpec] = field(default_factory=dict)
+    #: non-fatal findings of loading (``check`` prints them): PATH:LINE:COL: text
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the profile start."""
+        return self.path.parent

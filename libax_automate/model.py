@@ -1,0 +1,123 @@
+"""What a model is: a pure reading of records into candidates and effects. It yields, it never sends."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+from zoneinfo import ZoneInfo
+
+from libax_automate._plugin import OptionsT, Plugin
+from libax_automate.record import Query, Record
+
+
+class Late(StrEnum):
+    """What a missed slot does."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+class MessageClass(StrEnum):
+    """What kind of word it is to the person; caps and tact count by it."""
+
+    COURTESY = "courtesy"
+    SERVICE = "service"
+    BILLING = "billing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Someone a message recipe would write to, and why; audience, where, channel and wording are the engine's.
+
+    ``occasion`` is what makes the message unique in the world (a local date, ``created``, invoice + stage), never
+    the moment of running. ``excluded`` names a recipe's own reason not to write, and the person is listed with it.
+    """
+
+    record: Record
+    occasion: str
+    #: whom to write to, where that is not ``record`` itself (an invoice's customer)
+    recipient: Record | None = None
+    #: placeholders beyond the record's own (``age``)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    step: str = ""
+    why: str = ""
+    excluded: str | None = None
+    #: seen before the model's own beginning: recorded as skipped, so that it never fires later
+    baseline: bool = False
+    #: the message is void from this instant on; None = the model's ``expires``
+    expires: datetime | None = None
+    #: answers that, re-asked of the source at send time, still have to hold: field -> allowed values
+    still: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Something a recipe does in another application: one action of ``app`` on ``to``, once per ``occasion``."""
+
+    app: str
+    kind: str
+    to: str
+    occasion: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    person: str = ""
+    step: str = ""
+    why: str = ""
+
+
+class Run(Protocol):
+    """All that a model may touch while it plans."""
+
+    #: the instant of this pass, with a zone
+    now: datetime
+    timezone: ZoneInfo
+    #: the slot being run, the profile's naive local time
+    slot: datetime
+    #: local dates this run answers for, both included: one day, or with ``late = "once"`` all since the last run
+    first: date
+    last: date
+    #: records up to this instant have been seen by an earlier run of this model
+    bookmark: datetime
+    #: the instant the model was first seen; nothing before it ever fires
+    since: datetime
+    #: True on a model's first pass: yield what already exists as ``baseline`` candidates
+    baseline: bool
+
+    def fetch(self, entity: str, query: Query) -> Iterator[Record]:
+        """The records of the model's source; bad rows are counted and named by the run."""
+
+    def other(self, app: str, entity: str, query: Query) -> Iterator[Record]:
+        """The records of another source app of the profile (LX-04)."""
+
+
+class Model(Plugin[OptionsT]):
+    """Base of all recipes. The common keys of a model (schedule, audience, wording …) are not its options: the engine reads them."""
+
+    #: what records it reads by default
+    entity: ClassVar[str] = "contacts"
+    #: placeholders it adds, with a sample value (``models fields``)
+    placeholders: ClassVar[Mapping[str, str]] = {}
+    #: may run in real time (LX-41)
+    realtime: ClassVar[bool] = False
+    #: has a bookmark, and yields baseline candidates on its first pass
+    bookmarked: ClassVar[bool] = False
+    late: ClassVar[Late] = Late.ONCE
+    #: how far back ``late = "all"`` and ``"once"`` reach; None = without end
+    late_limit: ClassVar[timedelta | None] = None
+    #: ``"day"`` = until the local day of the slot ends; or a span such as ``"2d"``; None = never
+    expires: ClassVar[str | None] = None
+    message_class: ClassVar[MessageClass] = MessageClass.SERVICE
+    #: message catalogue id of the subject used when the profile gives none (LX-51)
+    generic_subject: ClassVar[str] = "subject.notice"
+
+    def entity_name(self) -> str:
+        """The entity this configured model reads."""
+        return self.entity
+
+    @abstractmethod
+    def plan(self, run: Run) -> Iterator[Candidate | Effect]:
+        """Read and yield; writes nothing, so that plan, backtest and run share it."""

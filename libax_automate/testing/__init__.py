@@ -1,0 +1,1 @@
+"""What connector and model authors test with (extra ``testing``)."""
