@@ -33,7 +33,7 @@ fix:
 
 # which requirement is proven by which tests, and which is open
 requirements *ARGS:
-    @pytest -q --collect-only --requirements {{ ARGS }}
+    @pytest -qq --collect-only -p no:randomly --requirements {{ ARGS }}
 
 # the documents against the program
 docs:
