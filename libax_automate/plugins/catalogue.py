@@ -134,9 +134,9 @@ class Catalogue:
         if offers:
             raise PluginError(f"{name!r} is a {offers[0].kind}, not a {kind}", hint=f"`automate {kind}s list` shows every {kind}")
         installed = self.names(kind)
+        guess = _did_you_mean(name, (*installed, *self.names("broken")))
         raise PluginError(
-            f"no {kind} {name!r} is installed.{_did_you_mean(name, (*installed, *self.names('broken')))} Installed: {', '.join(installed) or 'none'}",
-            hint=_how_to_get(name, kind),
+            f"no {kind} {name!r} is installed.{guess} Installed: {', '.join(installed) or 'none'}", hint=_how_to_get(name, kind)
         )
 
     def _load(self, name: str) -> tuple[_Offer, ...]:
