@@ -1,0 +1,210 @@
+"""The send queue: enqueue, claim, settle. The hot path of the program, and the only way a message changes hands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+
+from libax_automate.engine.outbox import Draft, dump
+from libax_automate.engine.store.database import Database
+from libax_automate.engine.store.rows import Claimed, End, Outcome
+
+_INSERT = """
+INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state,
+  not_before, expires, reason, created_at, ended_at, activity, still)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_CLAIM = """
+SELECT m.id, m.attempts, m.model_id, m.task_id, m.step, m.person, m.occasion, m.channel, m.recipient, m.payload, m.generation,
+  m.tries, m.expires, m.activity, m.still
+FROM messages m
+WHERE m.app_id = ? AND m.state = 'waiting' AND m.not_before <= ?
+ORDER BY m.not_before, m.id LIMIT ?
+"""
+
+#: What a gate says of a row about to leave: None lets it go; otherwise its new state ("expired", "suppressed", or "waiting" with a later instant) and why.
+Gate = Callable[[Claimed], tuple[str, float, str] | None]
+
+
+def message_key(instance: uuid.UUID, message_id: int, generation: int) -> str:
+    """The idempotency key (a UUID): the same for every try of the same send, a new one after a person asks for another."""
+    return str(uuid.uuid5(instance, f"M{message_id}.{generation}"))
+
+
+class Queue:
+    """Verbs on messages. Those that change something run inside ``Database.write()``."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._instance: uuid.UUID | None = None
+
+    @property
+    def instance(self) -> uuid.UUID:
+        """This database's own name, from which its idempotency keys are made."""
+        if self._instance is None:
+            self._instance = uuid.UUID(self.db.get("instance"))
+        return self._instance
+
+    def enqueue(self, drafts: Iterable[Draft], *, model_id: int, task_id: int | None, apps: dict[str, int], now: float) -> int:
+        """Insert what is to be sent (and what is recorded as skipped); what is already in the ledger is left alone. Returns how many are new."""
+        rows = (
+            (
+                apps[draft.app],
+                model_id,
+                task_id,
+                draft.step,
+                draft.person,
+                draft.occasion,
+                str(draft.channel),
+                draft.to,
+                draft.name,
+                dump(draft.payload),
+                "skipped" if draft.baseline else "waiting",
+                draft.not_before.timestamp() if draft.not_before else 0.0,
+                draft.expires.timestamp() if draft.expires else None,
+                draft.reason,
+                now,
+                now if draft.baseline else None,
+                json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None,
+                _still(draft),
+            )
+            for draft in drafts
+        )
+        return self.db.many(_INSERT, rows)
+
+    def known(self, model_id: int, step: str, person: str, occasion: str) -> tuple[int, str, float] | None:
+        """The message that already holds this key: its id, state, and instant."""
+        found = self.db.row(
+            "SELECT id, state, coalesce(ended_at, created_at) FROM messages WHERE model_id = ? AND step = ? AND person = ? AND occasion = ?",
+            (model_id, step, person, occasion),
+        )
+        return (int(found[0]), str(found[1]), float(found[2])) if found else None
+
+    def claim(self, app_id: int, limit: int, now: float, gate: Gate | None = None) -> list[Claimed]:
+        """T1: take up to ``limit`` messages of an app for sending, each with a committed attempt row.
+
+        The caller has made sure in the same transaction that the app may send. Rows that the gate turns away end
+        or wait here and do not count.
+        """
+        conn = self.db.conn
+        taken: list[Claimed] = []
+        turned: list[tuple[str, float, float | None, str, int]] = []
+        while (wanted := limit - len(taken)) > 0:
+            found = conn.execute(_CLAIM, (app_id, now, wanted)).fetchall()
+            if not found:
+                break
+            fresh: list[Claimed] = []
+            turned.clear()
+            for id_, attempts, model_id, task_id, step, person, occasion, channel, to, payload, generation, tries, expires, *rest in found:
+                row = Claimed(
+                    id_, attempts + 1, app_id, model_id, task_id, step, person, occasion, channel, to, payload, "", tries, now, *rest
+                )
+                if expires is not None and expires <= now:
+                    turned.append(("expired", 0.0, now, "expired before it could leave", id_))
+                    continue
+                if gate is not None and (verdict := gate(row)) is not None:
+                    state, until, why = verdict
+                    turned.append((state, until, None if state == "waiting" else now, why, id_))
+                    continue
+                row.key = message_key(self.instance, id_, generation)
+                fresh.append(row)
+            conn.executemany("UPDATE messages SET state = ?, not_before = ?, ended_at = ?, reason = ? WHERE id = ?", turned)
+            conn.executemany("UPDATE messages SET state = 'sending', attempts = ? WHERE id = ?", [(row.n, row.id) for row in fresh])
+            conn.executemany(
+                "INSERT INTO attempts(message_id, n, key, hash, started_at) VALUES (?, ?, ?, ?, ?)",
+                [(row.id, row.n, row.key, _hash(row), now) for row in fresh],
+            )
+            taken += fresh
+            if len(found) < wanted:
+                break
+        return taken
+
+    def settle(self, outcomes: Sequence[Outcome], now: float) -> None:
+        """T2 for what needs no error row: sent, released, retried, throttled, rejected, cancelled; FAILED and IN_DOUBT carry ``error_ids``' work done by the caller.
+
+        Compare-and-set on ``sending``: an outcome that comes twice changes nothing.
+        """
+        conn = self.db.conn
+        released = [(o.row.id, o.row.n) for o in outcomes if o.end is End.RELEASED]
+        if released:
+            conn.executemany(
+                "UPDATE messages SET state = 'waiting', attempts = attempts - 1 WHERE id = ? AND attempts = ? AND state = 'sending'",
+                released,
+            )
+            conn.executemany("DELETE FROM attempts WHERE message_id = ? AND n = ?", released)
+        ended = [o for o in outcomes if o.end is not End.RELEASED]
+        conn.executemany(
+            "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE message_id = ? AND n = ?",
+            [(now, o.cls or str(o.end), o.cause or o.detail, o.row.id, o.row.n) for o in ended],
+        )
+        sent = [o for o in ended if o.end is End.SENT]
+        if sent:
+            conn.executemany(
+                "UPDATE messages SET state = 'sent', provider_id = ?, reason = ?, ended_at = ?, error_id = NULL WHERE id = ? AND state = 'sending'",
+                [(o.provider_id, o.detail, now, o.row.id) for o in sent],
+            )
+            self._tally("apps", "sent", (o.row.app_id for o in sent))
+            self._tally("tasks", "sent", (o.row.task_id for o in sent))
+            conn.executemany(
+                "UPDATE apps SET throttled_until = 0 WHERE id = ? AND throttled_until > 0", [(i,) for i in {o.row.app_id for o in sent}]
+            )
+        back = [o for o in ended if o.end in (End.RETRY, End.THROTTLED)]
+        conn.executemany(
+            "UPDATE messages SET state = 'waiting', tries = tries + ?, reason = ? WHERE id = ? AND state = 'sending'",
+            [(int(o.end is End.RETRY), o.cause, o.row.id) for o in back],
+        )
+        for end, state in ((End.REJECTED, "rejected"), (End.CANCELLED, "cancelled")):
+            over = [o for o in ended if o.end is end]
+            conn.executemany(
+                "UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'",
+                [(state, o.cause or o.detail, now, o.row.id) for o in over],
+            )
+        self._tally("tasks", "failed", (o.row.task_id for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)))
+
+    def _tally(self, table: str, column: str, ids: Iterable[int | None]) -> None:
+        counts: dict[int, int] = {}
+        for id_ in ids:
+            if id_ is not None:
+                counts[id_] = counts.get(id_, 0) + 1
+        self.db.many(f"UPDATE {table} SET {column} = {column} + ? WHERE id = ?", [(count, id_) for id_, count in counts.items()])  # noqa: S608 - both names are literals above
+
+    def hold(self, outcome: Outcome, error_id: int) -> None:
+        """A message that an error holds: ``failed`` or ``in_doubt``, tied to the error."""
+        self.db.conn.execute(
+            "UPDATE messages SET state = ?, reason = ?, error_id = ? WHERE id = ? AND state = 'sending'",
+            (str(outcome.end), outcome.cause, error_id, outcome.row.id),
+        )
+
+    def orphans(self) -> list[Claimed]:
+        """Messages that a dead process left in ``sending``. Only the holder of the run lock may ask: for it they are provably orphans."""
+        rows = self.db.rows(
+            "SELECT m.id, m.attempts, m.app_id, m.model_id, m.task_id, m.step, m.person, m.occasion, m.channel, m.recipient, m.payload, "
+            "a.key, m.tries, a.started_at, m.activity, m.still, "
+            "(SELECT min(f.started_at) FROM attempts f WHERE f.message_id = m.id AND f.key = a.key) "
+            "FROM messages m JOIN attempts a ON a.message_id = m.id AND a.n = m.attempts WHERE m.state = 'sending' ORDER BY m.id"
+        )
+        return [Claimed(*row) for row in rows]
+
+    def first_attempt(self, message_id: int, key: str) -> float | None:
+        """When the first attempt under ``key`` was made."""
+        found = self.db.value("SELECT min(started_at) FROM attempts WHERE message_id = ? AND key = ?", (message_id, key))
+        return None if found is None else float(found)
+
+    def next_waiting(self, app_id: int) -> float | None:
+        """The earliest instant from which something of the app may leave, if anything waits at all."""
+        found = self.db.value("SELECT min(not_before) FROM messages WHERE app_id = ? AND state = 'waiting'", (app_id,))
+        return None if found is None else float(found)
+
+
+def _hash(row: Claimed) -> bytes:
+    return hashlib.blake2b(f"{row.to}\0{row.payload}".encode(), digest_size=16).digest()
+
+
+def _still(draft: Draft) -> str | None:
+    if draft.still is None:
+        return None
+    app, entity, record, fields = draft.still
+    return dump({"app": app, "entity": entity, "id": record, "fields": {name: sorted(values) for name, values in fields.items()}})
