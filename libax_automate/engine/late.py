@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from libax_automate.engine.slots import compiled
 from libax_automate.engine.spec import Schedule
-from libax_automate.engine.walltime import Slot, local_of
+from libax_automate.engine.walltime import Slot, local_of, utc
 from libax_automate.model import Late
 
 #: after a long outage no more slots than this are named, or run one by one; what is beyond is counted
@@ -53,7 +53,7 @@ def due(schedule: Schedule, zone: ZoneInfo, *, bookmark: datetime, now: datetime
     Slots that a clock change puts on one instant stand together: with ``skip`` both run.
     Raises UsageError where the schedule cannot be read.
     """
-    table = compiled(schedule)
+    table, bookmark, now = compiled(schedule), utc(bookmark), utc(now)
     if table is None or bookmark >= now:
         return Due()
     newest = tuple(islice(table.slots(zone, bookmark, now, newest_first=True), MOST))[::-1]

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from libax_automate.engine.late import MOST, Due, DueRun, due
 from libax_automate.engine.slots import DEFAULT_TIME, LAST_YEAR, Every, Interval, Timetable, compiled, cron_line, every_of
 from libax_automate.engine.spec import Schedule
-from libax_automate.engine.walltime import Slot, slot_of
+from libax_automate.engine.walltime import Slot, slot_of, utc
 from libax_automate.errors import UsageError
 
 __all__ = [
@@ -35,13 +35,13 @@ _LIMITS = (("monthdays", 1, 31), ("months", 1, 12), ("weekdays", 1, 7))
 def slots(schedule: Schedule, zone: ZoneInfo, after: datetime, until: datetime) -> Iterator[Slot]:
     """The slots with ``after < instant <= until``, ascending; none in real time. Raises UsageError where the schedule cannot be read."""
     table = compiled(schedule)
-    return iter(()) if table is None else table.slots(zone, after, until)
+    return iter(()) if table is None else table.slots(zone, utc(after), utc(until))
 
 
 def next_fire(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Slot | None:
     """The first slot later than ``after``; None in real time, and where nothing follows."""
     table = compiled(schedule)
-    return None if table is None else next(table.slots(zone, after, _horizon(after)), None)
+    return None if table is None else next(table.slots(zone, utc(after), _horizon(after)), None)
 
 
 def _horizon(after: datetime) -> datetime:

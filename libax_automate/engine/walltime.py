@@ -53,6 +53,13 @@ def slot_of(key: str, zone: ZoneInfo) -> Slot:
     return Slot(second, (local - _offset(zone, second)).replace(tzinfo=UTC))
 
 
+def utc(instant: datetime) -> datetime:
+    """The same instant in UTC. Two instants of one zone compare by the clock on the wall, so no reckoning is done in a local zone."""
+    if instant.tzinfo is None:
+        raise ValueError("an instant carries a zone; this one is a wall time")
+    return instant.astimezone(UTC)
+
+
 def _offset(zone: ZoneInfo, local: datetime) -> timedelta:
     offset = zone.utcoffset(local)
     assert offset is not None, "a ZoneInfo knows its offset at every moment"
