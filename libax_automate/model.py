@@ -113,6 +113,8 @@ class Model(Plugin[OptionsT]):
     message_class: ClassVar[MessageClass] = MessageClass.SERVICE
     #: message catalogue id of the subject used when the profile gives none (LX-51)
     generic_subject: ClassVar[str] = "subject.notice"
+    #: writes to people; False = yields effects only, and a profile need not say what a message says
+    messages: ClassVar[bool] = True
 
     def entity_name(self) -> str:
         """The entity this configured model reads."""

@@ -193,6 +193,8 @@ class Profile:
     defaults: Defaults = field(default_factory=Defaults)
     apps: Mapping[str, AppSpec] = field(default_factory=dict)
     models: Mapping[str, ModelSpec] = field(default_factory=dict)
+    #: values that came into options by reference ({ env }, { file } …) without being ``Secret``: redacted like secrets
+    referenced: frozenset[str] = field(default=frozenset(), repr=False)
     #: non-fatal findings of loading (``check`` prints them): PATH:LINE:COL: text
     warnings: tuple[str, ...] = ()
 
