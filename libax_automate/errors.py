@@ -165,6 +165,11 @@ class ConnectorError(AutomateError):
     no secret: connectors write what happened, the engine redacts known secret values once more.
     """
 
+    #: the HTTP status behind it, where there was one
+    status: int | None = None
+    #: the beginning of the provider's reply, redacted
+    body: str = ""
+
     def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None, code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
