@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 #: A value that is never printed. ``option.get_secret_value()`` opens it, at the edge and nowhere else.
@@ -22,7 +22,11 @@ def _as_tuple(value: Any) -> Any:
 
 
 #: ``"x"`` or ``["x", "y"]`` in the profile, always a tuple in the program.
-Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Strings = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_tuple),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 def is_secret(info: FieldInfo) -> bool:

@@ -164,13 +164,21 @@ def _resolve(loc: tuple[int | str, ...], table: Mapping[str, Any]) -> tuple[Loc,
     here: Any = table
     last = ""
     for part in loc:
-        last = ""
-        if (isinstance(here, Mapping) and part in here) or (isinstance(here, list) and isinstance(part, int) and 0 <= part < len(here)):
+        there, child = _child(here, part)
+        if there:
             found.append(part)
-            here = here[part]
-        elif not found:
-            last = str(part)
+            here, last = child, ""
+        else:
+            last = "" if found else str(part)
     return tuple(found), last
+
+
+def _child(value: Any, part: int | str) -> tuple[bool, Any]:
+    if isinstance(value, Mapping):
+        return part in value, value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+        return True, value[part]
+    return False, None
 
 
 def _clip(text: str) -> str:

@@ -73,7 +73,8 @@ class Positions:
                 self._pair(child, loc, 0)
 
     def _pair(self, node: Node, base: Loc, depth: int) -> None:
-        children = node.named_children
+        # a comment behind the value belongs to the pair
+        children = [child for child in node.named_children if child.type != "comment"]
         if len(children) < 2:
             return
         loc = base
