@@ -115,6 +115,8 @@ class Connector(Plugin[OptionsT], ABC):
     idempotency_ttl: ClassVar[timedelta | None] = None
     #: True where the vendor documents that 500/502/504 mean "not processed"
     server_errors_not_processed: ClassVar[bool] = False
+    #: seconds before each retry of a transient failure; None = the engine's own
+    retry_schedule: ClassVar[tuple[float, ...] | None] = None
 
     def __init__(self, options: OptionsT, place: Place | None = None) -> None:
         super().__init__(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Workspace:
     catalogue: Catalogue = field(default_factory=default_catalogue)
     clock: Clock = field(default_factory=SystemClock)
     redactor: Redactor = field(default_factory=Redactor)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("libax_automate"))
     _store: Store | None = None
 
     @classmethod
@@ -162,8 +164,6 @@ class Workspace:
 
     def connector(self, profile: Profile, app: AppSpec) -> Connector[Any]:
         """A configured connector, not yet open."""
-        import logging
-
         place = Place(
             app=app.name,
             profile=profile.name,

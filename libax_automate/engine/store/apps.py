@@ -56,6 +56,21 @@ class Apps:
         found = self.db.value("SELECT id FROM apps WHERE profile = ? AND name = ?", (profile, name))
         return None if found is None else int(found)
 
+    def row(self, app_id: int) -> tuple[str, str, int]:
+        """Profile, name and credential of an app."""
+        found = self.db.row("SELECT profile, name, credential_id FROM apps WHERE id = ?", (app_id,))
+        assert found is not None
+        return str(found[0]), str(found[1]), int(found[2])
+
+    def credential(self, app_id: int) -> int:
+        """The id of the credential that an app runs on."""
+        return self.row(app_id)[2]
+
+    def may_probe(self, app_id: int, now: float, after: float) -> bool:
+        """Whether the app's account was last probed more than ``after`` seconds ago; if so, this counts as a probe."""
+        with self.db.write() as conn:
+            return conn.execute("UPDATE apps SET probe_at = ? WHERE id = ? AND probe_at <= ?", (now, app_id, now - after)).rowcount == 1
+
     def state(self, app_id: int, now: float) -> tuple[AppState, float]:
         """What the app's queue does at ``now``, and until when if it is throttled."""
         found = self.db.row(_STATE, (app_id,))

@@ -24,8 +24,11 @@ class Errors:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def open(self, outcome: Outcome, *, profile: str, credential_id: int | None, now: float) -> int:
-        """The open error of this cause, made if there is none: (app or credential, class, cause key) is unique while open."""
+    def open(self, outcome: Outcome, *, profile: str, credential_id: int | None, now: float) -> tuple[int, bool]:
+        """The open error of this cause, made if there is none: (app or credential, class, cause key) is unique while open.
+
+        Returns its id and whether it is new.
+        """
         conn = self.db.conn
         if credential_id is not None:
             found = self.db.value(
@@ -37,7 +40,7 @@ class Errors:
                 (outcome.row.app_id, outcome.cls, outcome.cause_key),
             )
         if found is not None:
-            return int(found)
+            return int(found), False
         cursor = conn.execute(
             "INSERT INTO errors(profile, app_id, credential_id, class, cause, cause_key, hint, detail, message_id, opened_at, next_notice) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -46,7 +49,7 @@ class Errors:
                 outcome.row.id or None, now, now,
             ),
         )  # fmt: skip
-        return int(cursor.lastrowid or 0)
+        return int(cursor.lastrowid or 0), True
 
     def listed(self, *, profiles: frozenset[str] | None = None, app_id: int | None = None, closed: bool = False) -> list[ErrorRow]:
         """Errors, oldest first; open ones unless ``closed``."""
@@ -76,7 +79,7 @@ class Errors:
         if row[11] is None:
             where, value = ("app_id = ?", row[3]) if row[4] is None else ("app_id IN (SELECT id FROM apps WHERE credential_id = ?)", row[4])
             waiting = int(self.db.value(f"SELECT count(*) FROM messages WHERE {where} AND state = 'waiting'", (value,)) or 0)  # noqa: S608 - literals
-        return ErrorRow(*row, messages, waiting)
+        return ErrorRow(*[*row, messages, waiting])
 
     # -- an operator's verbs: compare-and-set, recorded, repeat-safe ---------------------------------------------------
 

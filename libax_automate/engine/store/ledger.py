@@ -16,7 +16,7 @@ FROM messages m JOIN apps a ON a.id = m.app_id JOIN models s ON s.id = m.model_i
 
 
 def _message(row: Any) -> MessageRow:
-    return MessageRow(*row[:12], MessageState(str(row[12])), *row[13:21], bool(row[21]))
+    return MessageRow(*[*row[:12], MessageState(row[12]), *row[13:21], bool(row[21])])
 
 
 class Ledger:

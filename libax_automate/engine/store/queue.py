@@ -110,6 +110,8 @@ class Queue:
                     turned.append((state, until, None if state == "waiting" else now, why, id_))
                     continue
                 row.key = message_key(self.instance, id_, generation)
+                if attempts:
+                    row.first_at = self.first_attempt(id_, row.key) or now
                 fresh.append(row)
             conn.executemany("UPDATE messages SET state = ?, not_before = ?, ended_at = ?, reason = ? WHERE id = ?", turned)
             conn.executemany("UPDATE messages SET state = 'sending', attempts = ? WHERE id = ?", [(row.n, row.id) for row in fresh])
@@ -191,6 +193,24 @@ class Queue:
     def first_attempt(self, message_id: int, key: str) -> float | None:
         """When the first attempt under ``key`` was made."""
         found = self.db.value("SELECT min(started_at) FROM attempts WHERE message_id = ? AND key = ?", (message_id, key))
+        return None if found is None else float(found)
+
+    def follow_up(self, row: Claimed, *, app_name: str, to: str, payload: str, now: float) -> None:
+        """Queue the activity of a message that was sent (LX-55): once, for its key is the message's own."""
+        self.db.conn.execute(
+            "INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, "
+            "not_before, created_at) SELECT b.id, ?, NULL, ?, ?, ?, 'action', ?, '', ?, 'waiting', 0, ? "
+            "FROM apps a JOIN apps b ON b.profile = a.profile AND b.name = ? WHERE a.id = ?",
+            (row.model_id, f"{row.step}+activity", row.person, row.occasion, to, payload, now, app_name, row.app_id),
+        )
+
+    def next_of_users(self, app_id: int) -> float | None:
+        """Like ``next_waiting``, the program's own notices apart."""
+        found = self.db.value(
+            "SELECT m.not_before FROM messages m WHERE m.app_id = ? AND m.state = 'waiting' "
+            "AND m.model_id NOT IN (SELECT id FROM models WHERE system = 1) ORDER BY m.not_before LIMIT 1",
+            (app_id,),
+        )
         return None if found is None else float(found)
 
     def next_waiting(self, app_id: int) -> float | None:

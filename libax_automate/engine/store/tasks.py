@@ -22,7 +22,7 @@ def _model(row: Any) -> ModelRow:
 
 
 def _task(row: Any) -> TaskRow:
-    return TaskRow(*row[:8], TaskState(str(row[8])), *row[9:])
+    return TaskRow(*[*row[:8], TaskState(row[8]), *row[9:]])
 
 
 class Tasks:
@@ -41,6 +41,10 @@ class Tasks:
     def models(self) -> list[ModelRow]:
         """All that have been seen, system models excluded."""
         return [_model(row) for row in self.db.rows(_MODEL + " WHERE system = 0 ORDER BY profile, name")]
+
+    def system_models(self) -> frozenset[int]:
+        """The program's own models: notices and reports."""
+        return frozenset(int(row[0]) for row in self.db.rows("SELECT id FROM models WHERE system = 1"))
 
     def see_model(self, profile: str, name: str, *, now: float, slots_from: float, fingerprint: str, system: bool = False) -> ModelRow:
         """First sight: its bookmark is now, its first slot comes after ``slots_from``."""

@@ -1,0 +1,269 @@
+"""One app's queue while it is being drained: threads that send, and what they report."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from libax_automate.clock import Clock
+from libax_automate.connector import Actor, Capability, Connector, Sender
+from libax_automate.engine import outbox, retry
+from libax_automate.engine.pace import Pacer
+from libax_automate.engine.redact import Redactor
+from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
+from libax_automate.engine.store.rows import Claimed, End, Outcome
+from libax_automate.errors import AutomateError, OutcomeUnknown, PluginError
+from libax_automate.message import Channel, Message, Receipt
+
+#: an error text longer than this helps nobody
+_CAUSE_CHARS = 500
+
+_IN_DOUBT_HINT = "ask the recipient or the provider, then: automate errors sent (it arrived) or errors retry (it did not)"
+
+
+class Lane:
+    """Takes claimed rows, answers outcomes. Only the delivery's own thread touches the store.
+
+    ``close`` makes every thread hand back what it has not started: once something halts or throttles the app,
+    nothing more leaves.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str,
+        app: AppSpec,
+        app_id: int,
+        credential_id: int,
+        connector: Connector[Any],
+        folder: Path,
+        redactor: Redactor,
+        wake: threading.Event,
+        clock: Clock,
+        pacer: Pacer | None = None,
+    ) -> None:
+        self._clock = clock
+        self.profile, self.app, self.app_id, self.credential_id = profile, app, app_id, credential_id
+        self.connector = connector
+        self.pacer = pacer
+        self.system = False
+        self.batch = connector.batch_size if isinstance(connector, Sender) else 1
+        self.window = max(app.window, self.batch)
+        self.outstanding = 0
+        self.done: deque[Outcome] = deque()
+        self._folder = folder
+        self._redactor = redactor
+        self._wake = wake
+        self._flush_at = max(1, self.window // 2)
+        self._todo: queue.SimpleQueue[tuple[Callable[[Sequence[Claimed]], None], Sequence[Claimed]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._closed = threading.Event()
+        self._handler: Callable[[Message], Receipt]
+        if isinstance(connector, Sender):
+            self._handler = connector.send
+        elif isinstance(connector, Actor):
+            self._handler = connector.act  # type: ignore[assignment]  # an action is what an actor's queue holds
+        else:
+            raise PluginError(f"app {app.name!r}: connector {connector.name!r} can send nothing", hint="name another app in via or [defaults]")
+        self._act = connector.act if isinstance(connector, Actor) else None
+        self._key_ttl = connector.key_ttl()
+        self._lookup = connector.lookup if isinstance(connector, Sender) and Capability.LOOKUP in connector.offers() else None
+
+    # -- the delivery's side -------------------------------------------------------------------------------------------
+
+    def push(self, rows: Sequence[Claimed]) -> None:
+        """Hand claimed rows to the threads."""
+        self._give(self._send, [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)], len(rows))
+
+    def resolve(self, rows: Sequence[Claimed]) -> None:
+        """Hand orphans to the threads: their outcome is asked for, not sent again."""
+        self._give(self._resolve, [[row] for row in rows], len(rows))
+
+    def _give(self, work: Callable[[Sequence[Claimed]], None], parcels: Sequence[Sequence[Claimed]], count: int) -> None:
+        self.outstanding += count
+        for parcel in parcels:
+            self._todo.put((work, parcel))
+        while len(self._threads) < min(self.app.concurrency, self.outstanding):
+            thread = threading.Thread(target=self._work, name=f"{self.profile}/{self.app.name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def take(self) -> list[Outcome]:
+        """The outcomes so far; they are the caller's now."""
+        taken = []
+        while self.done:
+            taken.append(self.done.popleft())
+        self.outstanding -= len(taken)
+        return taken
+
+    def ripe(self) -> bool:
+        """Whether a commit is worth it now: half a window is done, or all there is."""
+        return len(self.done) >= self._flush_at or 0 < self.outstanding == len(self.done)
+
+    def close(self) -> None:
+        """Start nothing more; what is claimed but not begun comes back as RELEASED."""
+        self._closed.set()
+
+    def reopen(self) -> None:
+        """The store says that the app may send (again)."""
+        self._closed.clear()
+
+    def end(self) -> None:
+        """Stop the threads and the connector."""
+        self.close()
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        self.connector.close()
+
+    # -- the threads' side ---------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        get = self._todo.get
+        while (parcel := get()) is not None:
+            work, rows = parcel
+            try:
+                if self._closed.is_set() or (self.pacer is not None and self._closed.wait(self.pacer.reserve())):
+                    self._release(rows)
+                else:
+                    work(rows)
+            except BaseException as error:
+                # whatever happens, each row gets an outcome: a thread that died with one would leave it in doubt for ever
+                for row in rows:
+                    self._report(self._outcome(row, error))
+
+    def _report(self, outcome: Outcome) -> None:
+        done = self.done
+        done.append(outcome)
+        count = len(done)
+        if count == 1 or count >= self._flush_at or count == self.outstanding:
+            self._wake.set()
+
+    def _release(self, rows: Sequence[Claimed]) -> None:
+        for row in rows:
+            self._report(Outcome(row, End.RELEASED))
+
+    def message(self, row: Claimed) -> Message:
+        """What the connector gets of a row."""
+        return outbox.message(
+            id=f"M{row.id}",
+            key=row.key,
+            to=row.to,
+            channel=Channel(row.channel),
+            person=row.person,
+            payload=json.loads(row.payload),
+            folder=self._folder,
+            sent_at=datetime.fromtimestamp(row.started_at, UTC),
+        )
+
+    def _send(self, rows: Sequence[Claimed]) -> None:
+        if len(rows) > 1 or self.batch > 1:
+            self._send_batch(rows)
+            return
+        row = rows[0]
+        try:
+            message = self.message(row)
+            receipt = self._act(message) if self._act is not None and row.channel == Channel.ACTION else self._handler(message)  # type: ignore[arg-type]
+        except BaseException as error:
+            self._report(self._outcome(row, error))
+            return
+        self._report(self._accepted(row, receipt))
+
+    def _send_batch(self, rows: Sequence[Claimed]) -> None:
+        assert isinstance(self.connector, Sender)
+        messages: list[Message] = []
+        sendable: list[Claimed] = []
+        for row in rows:
+            try:
+                messages.append(self.message(row))
+                sendable.append(row)
+            except Exception as error:
+                self._report(self._outcome(row, error))
+        if self._closed.is_set():
+            # one of them cannot even be built: nothing overtakes it
+            self._release(sendable)
+            return
+        try:
+            results = self.connector.send_batch(messages)
+            if len(results) != len(messages):
+                raise PluginError(f"{self.connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")  # noqa: TRY301
+        except BaseException as error:
+            # a wrong number of answers comes after the call: nobody knows what was accepted
+            told = OutcomeUnknown(str(error)) if isinstance(error, PluginError) else error
+            for row in sendable:
+                self._report(self._outcome(row, told))
+            return
+        for row, result in zip(sendable, results, strict=True):
+            self._report(self._outcome(row, result) if isinstance(result, BaseException) else self._accepted(row, result))
+
+    def _accepted(self, row: Claimed, receipt: object) -> Outcome:
+        if not isinstance(receipt, Receipt):
+            # it returned, so it was most likely accepted; but nobody said so
+            return self._outcome(row, OutcomeUnknown(f"{self.connector.name}: send returned {type(receipt).__name__}, not a Receipt"))
+        return Outcome(row, End.SENT, provider_id=receipt.id, detail=receipt.detail)
+
+    def _resolve(self, rows: Sequence[Claimed]) -> None:
+        for row in rows:
+            lost = OutcomeUnknown("the process ended while this was being sent", hint=_IN_DOUBT_HINT)
+            known = self._known(row, lost)
+            if known is not None and known.end is End.RETRY:
+                # a crash of ours is no failed try of the message's, and the provider asked for no pause
+                known.end, known.delay = End.THROTTLED, 0.0
+            self._report(known or self._outcome(row, lost))
+
+    def _outcome(self, row: Claimed, error: BaseException) -> Outcome:
+        skip = self.app.on_recipient_error is OnRecipientError.SKIP
+        decision = retry.decide(error, row.tries, skip_recipients=skip, delays=self.connector.retry_schedule)
+        if decision.end is End.IN_DOUBT and decision.cls == "in_doubt" and (known := self._known(row, error)) is not None:
+            return known
+        if decision.end in (End.FAILED, End.IN_DOUBT, End.RETRY, End.THROTTLED):
+            self.close()
+        cause = error.message if isinstance(error, AutomateError) else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error)) if decision.cls == "bug" else ""
+        cause = self._redactor.text(cause)[:_CAUSE_CHARS]
+        return Outcome(
+            row,
+            decision.end,
+            cls=decision.cls,
+            cause=cause,
+            cause_key=f"M{row.id}" if decision.own else cause if decision.end is End.IN_DOUBT else "",
+            hint=self._redactor.text(getattr(error, "hint", "")),
+            trace=self._redactor.text(trace),
+            delay=decision.delay,
+            shared=decision.shared,
+        )
+
+    def _known(self, row: Claimed, error: BaseException) -> Outcome | None:
+        """Who can tell what became of an attempt without an answer? First answer wins: key, look-up, policy; else None and a person."""
+        why = self._redactor.text(str(getattr(error, "message", error)))[:_CAUSE_CHARS]
+        delays = retry.TRANSIENT_DELAYS
+        if self._key_ttl is not None and row.tries < len(delays):
+            # the provider refuses a second execution of the same key while it remembers it; the next try is made well inside
+            age = self._clock.now().timestamp() - (row.first_at or row.started_at) + delays[row.tries] * 1.2
+            if age < self._key_ttl.total_seconds():
+                self.close()
+                return Outcome(row, End.RETRY, cls="in_doubt", cause=f"{why}; sent again under the same key", delay=min(delays[row.tries], 15.0))
+        if self._lookup is not None:
+            try:
+                receipt = self._lookup(self.message(row))
+            except Exception as failure:
+                why = f"{why}; and the look-up failed: {self._redactor.text(str(failure))}"[:_CAUSE_CHARS]
+            else:
+                if receipt is not None:
+                    return Outcome(row, End.SENT, provider_id=receipt.id, detail="the provider has it (look-up)")
+                self.close()
+                return Outcome(row, End.RETRY, cls="in_doubt", cause=f"{why}; the provider does not have it (look-up)", delay=1.0)
+        if self.app.in_doubt is InDoubt.ASSUME_SENT:
+            return Outcome(row, End.SENT, detail=f'assumed sent (in_doubt = "assume-sent"): {why}')
+        if self.app.in_doubt is InDoubt.RESEND and row.tries < len(delays):
+            self.close()
+            return Outcome(row, End.RETRY, cls="in_doubt", cause=f'{why}; sent again (in_doubt = "resend")', delay=delays[row.tries])
+        return None
