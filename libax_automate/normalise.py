@@ -58,7 +58,7 @@ def date_of(value: str | date) -> date:
     """
     if isinstance(value, date):
         return value.date() if isinstance(value, datetime) else value
-    text = value.strip()
+    text = str(value).strip()
     day, rest = _split_date(text)
     if rest and not _CLOCK.fullmatch(rest):
         raise ValueError(f"{_shown(text)} is not a date: {_shown(rest)} follows it")
@@ -80,7 +80,7 @@ def instant_of(value: str | date, timezone: str | tzinfo) -> datetime | date:
         return value if value.tzinfo else value.replace(tzinfo=zone)
     if isinstance(value, date):
         return value
-    text = value.strip()
+    text = str(value).strip()
     day, rest = _split_date(text)
     if not rest:
         return day
@@ -129,8 +129,10 @@ def _money(value: object) -> tuple[Decimal, str]:
         number = re.sub(r"[.,]", "", whole) + "." + cents
     amount = Decimal(number)
     symbol = found[2] or found[6] or ""
-    negative = "-" in (found[1] + found[3] + found[5]) or "(" in (found[1] + found[3])
-    return -amount if negative else amount, "" if symbol == "$" else _SYMBOLS.get(symbol, symbol)
+    signs = found[1] + found[3] + found[5]
+    if len(signs.replace("()", "(")) > 1:
+        raise ValueError(f"{_shown(text)} is not an amount: it has two signs")
+    return -amount if signs else amount, "" if symbol == "$" else _SYMBOLS.get(symbol, symbol)
 
 
 def _finite(amount: Decimal) -> Decimal:
@@ -161,7 +163,7 @@ def email_of(text: str) -> str:
 
     A domain of other letters comes out in its ASCII form (RFC 5891), which every service takes; the part before @ in NFC.
     """
-    text = text.strip()
+    text = str(text).strip()
     plain = _PLAIN_EMAIL.fullmatch(text)
     if plain and plain[1].lower() not in _SPECIAL and len(text) <= 254:
         local, _, domain = text.partition("@")
@@ -224,8 +226,6 @@ def _asked(text: str, digits: str, country: str) -> str:
 
 def choice_of(entity: str, field: Field, value: object) -> str:
     """The canonical word of a CHOICE field, whatever Portuguese or English word the source has (``Ativo``, ``Pessoa Física``, ``F``)."""
-    if isinstance(value, bool):
-        value = "true" if value else "false"
     word = snake(str(value))
     if word in field.choices:
         return word
@@ -309,7 +309,8 @@ class Canonical:
                 return lambda value: mobile_of(value, country)
             case FieldType.CHOICE:
                 entity = self.entity
-                return lru_cache(maxsize=256)(lambda value: choice_of(entity, field, value))
+                known = lru_cache(maxsize=256)(lambda text: choice_of(entity, field, text))
+                return lambda value: known(str(value))
             case FieldType.LIST:
                 return list_of
             case FieldType.RECORD:
