@@ -120,6 +120,10 @@ class Model(Plugin[OptionsT]):
         """The entity this configured model reads."""
         return self.entity
 
+    def reads(self) -> tuple[str, ...]:
+        """The fields of its entity without which it would find nobody; ``check`` misses them in the source."""
+        return ()
+
     @abstractmethod
     def plan(self, run: Run) -> Iterator[Candidate | Effect]:
         """Read and yield; writes nothing, so that plan, backtest and run share it."""

@@ -1,0 +1,376 @@
+"""The message step that all recipes share: a candidate in, a draft out, with the reason where nothing will be sent.
+
+The checks, in this order; the first that fails gives the reason:
+
+1. ``baseline``: there before the model began → recorded, never sent
+2. the recipe's own reason (``Candidate.excluded``)
+3. the address could not be read (its problem, and where it stands)
+4. ``audience``
+5. ``where``
+6. an address for the channel
+7. the suppression list
+8. already known under the same key (``once`` makes the person the key)
+9. the wording: an empty value, a line break in the subject, ``max_chars``
+10. expiry, then quiet hours and sending weekdays, which hold it
+
+A wrong template is the model's fault, not the person's: it raises TemplateError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from libax_automate.engine.audience import Audience
+from libax_automate.engine.fields import Names
+from libax_automate.engine.hours import Hours
+from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.profile.span import span_of
+from libax_automate.engine.spec import ModelSpec, Profile, Wording
+from libax_automate.engine.walltime import instant_of, local_of, midnight
+from libax_automate.engine.wording import Compiled, NotSayable
+from libax_automate.errors import EmptyValue, ProfileError, TemplateError, UnknownField
+from libax_automate.message import Channel
+from libax_automate.model import Candidate, Model
+from libax_automate.record import Record
+from libax_automate.template import Expression, Sandbox
+
+#: (channel, address) → why nothing may be sent there, or None
+Suppressed = Callable[[Channel, str], str | None]
+#: (step, person, occasion) → what the ledger says of it, or None
+Known = Callable[[str, str, str], str | None]
+
+_DAY = timedelta(days=1)
+#: the shape of an address; sources have validated it already (``normalise``), this guards against those that have not
+_ADDRESS = {
+    Channel.EMAIL: ("email", "e-mail", re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+")),
+    Channel.SMS: ("mobile", "mobile", re.compile(r"\+[1-9]\d{5,14}")),
+    Channel.WHATSAPP: ("mobile", "mobile", re.compile(r"\+[1-9]\d{5,14}")),
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def channel_of(
+    spec: ModelSpec, profile: Profile, *, step: str = "", channels_of: Callable[[str], frozenset[Channel]] | None = None
+) -> tuple[Channel, str]:
+    """The channel and the app that a model (or one of its steps) sends by; raises ProfileError where none is set.
+
+    ``via``, else the default app of ``channel`` (LX-13); e-mail without one goes over the free plan (LX-15). Without ``channel``, the one
+    that ``via`` sends; else e-mail where the wording has a subject or HTML, or no other channel has a default app. ``channels_of`` answers
+    the channels of an app.
+    """
+    from libax_automate.engine.workspace import FREE_PLAN
+
+    at = next((each for each in spec.steps if each.name == step), None)
+    if spec.webhook is not None:
+        return Channel.WEBHOOK, spec.webhook
+    channel = (at.channel if at else None) or spec.channel
+    via = (at.via if at else None) or spec.via
+    wording = at.wording if at and _says(at.wording) else spec.wording
+    if channel is None:
+        offered = (
+            channels_of(via)
+            if via and channels_of
+            else frozenset(each for each, app in profile.defaults.apps.items() if via in (None, app))
+        )
+        offered = offered & _ADDRESS.keys()
+        if Channel.EMAIL in offered and (len(offered) == 1 or wording.subject or wording.html):
+            channel = Channel.EMAIL
+        elif len(offered) == 1 and not (wording.subject or wording.html):
+            channel = next(iter(offered))
+        elif len(offered) > 1 and via is not None and Channel.EMAIL not in offered:
+            raise ProfileError(f"model {spec.name!r}: {via!r} sends {' and '.join(sorted(offered))}", hint='say which: channel = "sms"')
+        else:
+            channel = Channel.EMAIL
+    app = via or profile.defaults.apps.get(channel) or (FREE_PLAN if channel is Channel.EMAIL else "")
+    if not app:
+        raise ProfileError(
+            f"model {spec.name!r}: no app sends {channel}", hint=f'add {channel} = "APP" to [defaults], or via = "APP" to the model'
+        )
+    return channel, app
+
+
+def _says(wording: Wording) -> bool:
+    return bool(wording.text or wording.html or wording.template)
+
+
+@dataclass(slots=True)
+class _Step:
+    """What a model or one of its steps compiles to."""
+
+    channel: Channel
+    app: str
+    wording: Compiled | None
+    #: top-level names that the condition and the wording read
+    names: tuple[str, ...] = ()
+
+
+class Composer:
+    """The message step of one model. Made once per run: compiles everything, and raises TemplateError naming the key that is wrong.
+
+    ``suppressed`` and ``known`` answer from the store; ``available`` are the fields of the source's records where it can tell;
+    ``subject`` gives the generic subject for a message id (LX-51).
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        spec: ModelSpec,
+        recipe: Model[Any],
+        *,
+        sandbox: Sandbox | None = None,
+        available: frozenset[str] | None = None,
+        channels_of: Callable[[str], frozenset[Channel]] | None = None,
+        subject: Callable[[str], str] | None = None,
+        suppressed: Suppressed | None = None,
+        known: Known | None = None,
+    ) -> None:
+        self._profile, self._spec, self._recipe = profile, spec, recipe
+        self._zone = profile.timezone
+        self._sandbox = sandbox or Sandbox(profile.locale, profile.timezone.key)
+        self._suppressed, self._known = suppressed, known
+        self._audience = Audience(spec.audience)
+        self._names = Names.of(recipe, available)
+        self._where = self._condition(spec.where)
+        self._hours = Hours(self._zone, spec.quiet or profile.defaults.quiet, spec.send_weekdays or profile.defaults.send_weekdays)
+        self._span = _lifetime(spec.expires or recipe.expires)
+        self._moment: tuple[datetime, Any] | None = None
+        self._lived: tuple[datetime, datetime | None] | None = None
+        self._steps = {step: self._compile(step, channels_of, subject) for step in ("", *(each.name for each in spec.steps))}
+
+    def _condition(self, source: str | None) -> Expression | None:
+        if not source:
+            return None
+        try:
+            return self._sandbox.expression(source)
+        except TemplateError as error:
+            raise TemplateError(f"where: {error.message}", hint=error.hint) from None
+
+    def _compile(self, name: str, channels_of: Callable[[str], frozenset[Channel]] | None, subject: Callable[[str], str] | None) -> _Step:
+        spec, profile = self._spec, self._profile
+        at = next((each for each in spec.steps if each.name == name), None) if name else None
+        conditions = self._where.order if self._where else ()
+        wording = at.wording if at is not None and _says(at.wording) else spec.wording
+        if not name and spec.steps and not _says(wording) and spec.webhook is None:
+            # a ladder whose every rung has its own wording has none itself
+            return _Step(Channel.EMAIL, "", None, _heads(conditions))
+        channel, app = channel_of(spec, profile, step=name, channels_of=channels_of)
+        if channel is Channel.WEBHOOK:
+            return _Step(channel, app, None, _heads(conditions))
+        if not _says(wording):
+            raise ProfileError(f"model {spec.name!r} has no message", hint="add text = …, html = … or template = …")
+        generic = ""
+        if channel is Channel.EMAIL and not wording.subject and not wording.template:
+            generic = (subject or self._generic)(self._recipe.generic_subject)
+        try:
+            compiled = Compiled(
+                wording, channel, self._sandbox, defaults=profile.defaults, generic_subject=generic, language=profile.locale
+            )
+        except TemplateError as error:
+            raise TemplateError(f"step {name!r}, {error.message}" if name else error.message, hint=error.hint) from None
+        used = [field for fields in compiled.fields.values() for field in fields]
+        return _Step(channel, app, compiled, _heads((*conditions, *used)))
+
+    def _generic(self, key: str) -> str:
+        from libax_automate.engine.language import Language
+
+        return Language(self._profile.locale).text(key)
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """(key, dotted field) for every field that the model names: ``("text", "first_name")``."""
+        for field in self._where.order if self._where else ():
+            yield "where", field
+        for name, step in self._steps.items():
+            for key, fields in step.wording.fields.items() if step.wording else ():
+                for field in fields:
+                    yield (f"steps {name}, {key}" if name else key), field
+
+    def compose(self, candidate: Candidate, *, now: datetime, slot_instant: datetime) -> Draft:
+        """What becomes of ``candidate`` at ``now``, for the slot that began at ``slot_instant`` (both with a zone)."""
+        record = candidate.record
+        recipient = _recipient(candidate)
+        try:
+            step = self._steps[candidate.step]
+        except KeyError:
+            raise ProfileError(f"model {self._spec.name!r} has no step {candidate.step!r}", hint="add it under steps") from None
+        channel = step.channel
+        webhook = channel is Channel.WEBHOOK
+        field, noun, shape = ("", "", None) if webhook else _ADDRESS[channel]
+        address = "" if webhook else recipient.get(field) or ""
+        name = recipient.get("name") or recipient.get("first_name") or ""
+        if name and not (name := str(name)).isprintable():
+            name = _CONTROL.sub(" ", name).strip()
+        person = recipient.id or recipient.get("email") or recipient.get("mobile") or ""
+        draft = Draft(
+            model=self._spec.name, person=str(person), occasion="once" if self._spec.once else candidate.occasion, step=candidate.step,
+            app=step.app, channel=channel, to=address, name=name,
+        )  # fmt: skip
+        if candidate.baseline:
+            draft.baseline = True
+            return _excluded(draft, "was there before the model began")
+        if candidate.excluded is not None:
+            return _excluded(draft, candidate.excluded)
+        if not person:
+            return _excluded(draft, _at("has neither id, e-mail nor mobile", recipient))
+        if field in recipient.problems:
+            return _excluded(draft, _at(f"{noun} not valid: {recipient.problems[field]}", recipient))
+        if (reason := self._audience.verdict(recipient)) is not None:
+            return _excluded(draft, reason)
+        context: dict[str, Any] = {}
+        if step.names:
+            context = self._names.context(step.names, record, recipient, candidate.extra, self._today(now))
+        if self._where is not None and (reason := self._fails(self._where, context, recipient)) is not None:
+            return _excluded(draft, reason)
+        if shape is not None:
+            if not address:
+                return _excluded(draft, f"no {noun}")
+            if not shape.fullmatch(address):
+                return _excluded(draft, _at(f"{noun} not valid: {address[:80]!r}", recipient))
+            if self._suppressed is not None and (reason := self._suppressed(channel, address)) is not None:
+                return _excluded(draft, reason)
+        if self._known is not None and (reason := self._known(candidate.step, draft.person, draft.occasion)) is not None:
+            draft.known = True
+            return _excluded(draft, reason)
+        if step.wording is not None:
+            try:
+                draft.payload = step.wording.payload(context)
+            except EmptyValue as error:
+                return _excluded(draft, _empty(error.field, record, recipient))
+            except NotSayable as error:
+                return _excluded(draft, str(error))
+            except UnknownField as error:
+                if self._names.available is not None:
+                    raise
+                return _excluded(draft, _at(f"has no field {error.field!r}", record))
+            if name:
+                draft.payload["name"] = name
+        elif webhook:
+            draft.payload = {"record": {**record, **candidate.extra}}
+        else:
+            raise ProfileError(f"model {self._spec.name!r} has no message for step ''", hint="add text = … to the model")
+        return self._timed(draft, candidate, now, slot_instant, recipient)
+
+    def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot_instant: datetime, recipient: Record) -> Draft:
+        expires = draft.expires = candidate.expires or self._end(slot_instant)
+        if expires is not None and expires <= now:
+            return _excluded(draft, f"expired at {local_of(expires, self._zone):%Y-%m-%d %H:%M}")
+        if draft.channel is not Channel.WEBHOOK and (hold := self._hours.hold(now)) is not None:
+            if expires is not None and expires <= hold.until:
+                return _excluded(
+                    draft, "expires before quiet hours end" if hold.reason.startswith("quiet") else "expires before the next sending day"
+                )
+            draft.verdict, draft.reason, draft.not_before = Verdict.HELD, hold.reason, hold.until
+        source = self._spec.source
+        if source is not None:
+            if self._spec.activity:
+                draft.activity = (source, recipient.id)
+            if candidate.still:
+                draft.still = (source, candidate.record.entity, candidate.record.id, candidate.still)
+        if not draft.reason:
+            draft.reason = candidate.why
+        return draft
+
+    def _today(self, now: datetime) -> Any:
+        last = self._moment
+        if last is None or last[0] != now:
+            last = self._moment = (now, local_of(now, self._zone).date())
+        return last[1]
+
+    def _end(self, slot_instant: datetime) -> datetime | None:
+        """When a message of the slot is void."""
+        if self._span is None:
+            return None
+        last = self._lived
+        if last is None or last[0] != slot_instant:
+            local = local_of(slot_instant, self._zone)
+            if self._span == "day":
+                end = midnight(local.date() + _DAY, self._zone)
+            elif self._span % _DAY:
+                end = slot_instant + self._span
+            else:  # whole days keep the time of day across a change of the clock
+                end = instant_of(local.replace(fold=0) + self._span, self._zone)
+            last = self._lived = (slot_instant, end)
+        return last[1]
+
+    def _fails(self, where: Expression, context: Mapping[str, Any], recipient: Record) -> str | None:
+        try:
+            return None if where.evaluate(context) else f"where: {where.source} is not true"
+        except EmptyValue as error:
+            return f"where: {error.field} is empty"
+        except UnknownField as error:
+            if self._names.available is not None:
+                raise
+            return _at(f"where: has no field {error.field!r}", recipient)
+        except TemplateError as error:
+            return f"where: {error.message}"
+
+
+def _lifetime(text: str | None) -> Any:
+    if text is None or text == "day":
+        return text
+    try:
+        return span_of(text)
+    except ValueError as error:
+        raise ProfileError(f"expires: {error}", hint='write "day", or a span such as "2d"') from None
+
+
+def _heads(fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(field.partition(".")[0] for field in fields))
+
+
+def _recipient(candidate: Candidate) -> Record:
+    """Whom to write to: the record itself, or the person it belongs to."""
+    if candidate.recipient is not None:
+        return candidate.recipient
+    record = candidate.record
+    if record.entity != "contacts":
+        for name in ("customer", "contact"):
+            if isinstance(found := record.get(name), Record):
+                return found
+    return record
+
+
+def _excluded(draft: Draft, reason: str) -> Draft:
+    draft.verdict, draft.reason = Verdict.EXCLUDED, reason
+    return draft
+
+
+def _at(reason: str, record: Record) -> str:
+    return f"{reason} ({record.where})" if record.where else reason
+
+
+def _empty(field: str, record: Record, recipient: Record) -> str:
+    """An empty field, with what was wrong with it where its source had something."""
+    last = field.rpartition(".")[2]
+    for each in (record, recipient):
+        if last in each.problems:
+            return _at(f"{field} not valid: {each.problems[last]}", each)
+    return f"{field} is empty"
+
+
+def fields_used(spec: ModelSpec, recipe: Model[Any], profile: Profile) -> set[str]:
+    """The dotted fields that a model's texts, variables and condition name."""
+    return {field for _, field in Composer(profile, spec, recipe).fields()}
+
+
+def check_fields(spec: ModelSpec, recipe: Model[Any], profile: Profile, available: frozenset[str] | None) -> list[str]:
+    """What is wrong with the texts of a model, one line each, naming the key: what does not compile, and fields that no record has.
+
+    ``available`` are the fields of the source's records; None where the source cannot tell, and then only wrong paths are found.
+    """
+    try:
+        composer = Composer(profile, spec, recipe, available=available)
+    except (TemplateError, ProfileError) as error:
+        return [str(error)]
+    names = Names.of(recipe, available)
+    problems = [f"{key}: {problem}" for key, field in composer.fields() if (problem := names.problem(field)) is not None]
+    missing = [field for field in recipe.reads() if available is not None and field not in available]
+    return [*dict.fromkeys(problems), *(f"source: {spec.use} needs the field {field!r}, and no record has it" for field in missing)]
+
+
+def catalogue_of(recipe: Model[Any], record_fields: frozenset[str] | None) -> list[tuple[str, str]]:
+    """Every placeholder of a model with a sample value (LX-53), for ``models fields``."""
+    return list(Names.of(recipe, record_fields).samples(record_fields or ()))

@@ -1,0 +1,65 @@
+"""The typed query, applied by the engine to what a source streams: sources push down what they can, and may answer more than was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from libax_automate.record import Anniversary, Query, Record, Since, Span
+
+
+def _day(value: Any, zone: ZoneInfo) -> date | None:
+    """The local day of a date or an instant; None for what is neither."""
+    if isinstance(value, datetime):
+        return (value.astimezone(zone) if value.tzinfo else value).date()
+    return value if isinstance(value, date) else None
+
+
+def _anniversary(wanted: Anniversary, record: Record, zone: ZoneInfo) -> bool:
+    day = _day(record.get(wanted.field), zone)
+    return day is not None and (day.month, day.day) in wanted.days
+
+
+def _span(wanted: Span, record: Record, zone: ZoneInfo) -> bool:
+    day = _day(record.get(wanted.field), zone)
+    return day is not None and (wanted.first is None or day >= wanted.first) and (wanted.last is None or day <= wanted.last)
+
+
+def _since(wanted: Since, record: Record, zone: ZoneInfo) -> bool:
+    value = record.get(wanted.field)
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=zone)) > wanted.after
+    # known only to the day: it may have been at any moment of it
+    return isinstance(value, date) and value >= wanted.after.astimezone(zone).date()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    return "" if value is None else str(value)
+
+
+def _equals(field: str, allowed: frozenset[str], record: Record) -> bool:
+    value = record.get(field)
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_plain(part) in allowed for part in value)
+    return _plain(value) in allowed
+
+
+def matches(query: Query, record: Record, zone: ZoneInfo) -> bool:
+    """Whether all that ``query`` asks holds for ``record``; ``zone`` tells the local day of instants.
+
+    A field that is missing or None matches no date, and in ``equals`` is ``""``. A list matches ``equals`` when one item does; a related
+    record stands for its id.
+    """
+    if query.ids is not None and record.id not in query.ids:
+        return False
+    if query.anniversary is not None and not _anniversary(query.anniversary, record, zone):
+        return False
+    if query.span is not None and not _span(query.span, record, zone):
+        return False
+    if query.since is not None and not _since(query.since, record, zone):
+        return False
+    return all(_equals(field, allowed, record) for field, allowed in query.equals.items())
