@@ -131,6 +131,10 @@ class Connector(Plugin[OptionsT], ABC):
     def check(self) -> None:
         """Prove that the credentials work, without side effects; raises the class that a send would raise."""
 
+    def checks_account(self) -> bool:
+        """Whether passing :meth:`check` proves that the account works, so that it may clear an account error."""
+        return type(self).check is not Connector.check
+
     def offers(self) -> frozenset[Capability]:
         """The capabilities of this configured instance; where options decide, override it."""
         return self.capabilities

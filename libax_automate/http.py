@@ -111,6 +111,8 @@ class ApiClient:
             fixed["Authorization"] = f"Basic {token}"
             self._secrets.update((pair, token, _open(auth[1])))
         self._host = where.host
+        #: the caller said himself what every body is
+        self._typed = any(name.lower() == "content-type" for name in fixed)
         self._origin = where.origin
         self._path = _quoted(where.path)
         self._query = "&".join(part for part in (_quoted(where.query), _urlencoded(query)) if part)
@@ -202,10 +204,12 @@ class ApiClient:
         body = content or b""
         if json is not None:
             body = _encode(json).encode("utf-8")
-            sent.append(_JSON)
+            if not self._typed:
+                sent.append(_JSON)
         elif form is not None:
             body = _urlencoded(form).encode("ascii")
-            sent.append(_FORM)
+            if not self._typed:
+                sent.append(_FORM)
         if headers:
             for name, value in headers.items():
                 _check_header(name, value)

@@ -140,6 +140,8 @@ class Call(Message):
     channel: Channel = Channel.WEBHOOK
     type: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    #: when it happened, with a zone: the same on every try
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,8 @@ def message(
             headers=got("headers") or {}, template=got("template"), params=got("params") or {}, vars=tuple(got("vars") or ()),
         )  # fmt: skip
     if channel is Channel.WEBHOOK:
-        return Call(id=id, key=key, to=to, person=person, sent_at=sent_at, type=got("type") or "", data=got("data") or {})
+        at = datetime.fromisoformat(got("at")) if got("at") else None
+        return Call(id=id, key=key, to=to, person=person, sent_at=sent_at, type=got("type") or "", data=got("data") or {}, at=at)
     if channel is Channel.ACTION:
         return Action(id=id, key=key, to=to, person=person, sent_at=sent_at, kind=got("kind") or "", fields=got("fields") or {})
     return Text(
