@@ -30,7 +30,7 @@ from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.profile.span import span_of
 from libax_automate.engine.spec import ModelSpec, Profile, Wording
-from libax_automate.engine.walltime import instant_of, local_of, midnight
+from libax_automate.engine.walltime import Slot, instant_of, local_of, midnight
 from libax_automate.engine.wording import Compiled, NotSayable
 from libax_automate.errors import EmptyValue, ProfileError, TemplateError, UnknownField
 from libax_automate.message import Channel
@@ -188,8 +188,8 @@ class Composer:
                 for field in fields:
                     yield (f"steps {name}, {key}" if name else key), field
 
-    def compose(self, candidate: Candidate, *, now: datetime, slot_instant: datetime) -> Draft:
-        """What becomes of ``candidate`` at ``now``, for the slot that began at ``slot_instant`` (both with a zone)."""
+    def compose(self, candidate: Candidate, *, now: datetime, slot: Slot) -> Draft:
+        """What becomes of ``candidate`` at ``now`` (with a zone), for ``slot``; raises TemplateError where the model's texts are at fault."""
         record = candidate.record
         recipient = _recipient(candidate)
         try:
@@ -251,10 +251,10 @@ class Composer:
             draft.payload = {"record": {**record, **candidate.extra}}
         else:
             raise ProfileError(f"model {self._spec.name!r} has no message for step ''", hint="add text = … to the model")
-        return self._timed(draft, candidate, now, slot_instant, recipient)
+        return self._timed(draft, candidate, now, slot, recipient)
 
-    def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot_instant: datetime, recipient: Record) -> Draft:
-        expires = draft.expires = candidate.expires or self._end(slot_instant)
+    def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot: Slot, recipient: Record) -> Draft:
+        expires = draft.expires = candidate.expires or self._end(slot.instant)
         if expires is not None and expires <= now:
             return _excluded(draft, f"expired at {local_of(expires, self._zone):%Y-%m-%d %H:%M}")
         if draft.channel is not Channel.WEBHOOK and (hold := self._hours.hold(now)) is not None:
