@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from libax_automate.engine.quiet import held_until
+from libax_automate.engine.hours import Hold, Hours
 from libax_automate.engine.spec import AppSpec, ModelSpec, OnRecipientError, Profile
 from libax_automate.engine.store.queue import Gate
 from libax_automate.engine.store.rows import Claimed
@@ -77,7 +77,7 @@ class Gatekeeper:
         self._learn()
         listed = self._store.ledger.suppressions(profile.name)
         instant = datetime.fromtimestamp(now, UTC)
-        held: dict[int, datetime | None] = {}
+        held: dict[int, Hold | None] = {}
 
         def look(row: Claimed) -> tuple[str, float, str] | None:
             if listed and row.channel in ("email", "sms", "whatsapp"):
@@ -92,8 +92,8 @@ class Gatekeeper:
                 owner, model = spec if spec else (profile, None)
                 quiet = (model.quiet if model else None) or owner.defaults.quiet
                 weekdays = (model.send_weekdays if model else None) or owner.defaults.send_weekdays
-                held[row.model_id] = held_until(quiet, weekdays, owner.timezone, instant)
-            until = held[row.model_id]
-            return ("waiting", until.timestamp(), "quiet hours") if until is not None else None
+                held[row.model_id] = Hours(owner.timezone, quiet, weekdays).hold(instant)
+            hold = held[row.model_id]
+            return ("waiting", hold.until.timestamp(), hold.reason) if hold is not None else None
 
         return look

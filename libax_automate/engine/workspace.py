@@ -15,6 +15,7 @@ from libax_automate.connector import Connector, Place
 from libax_automate.engine.redact import Redactor, secrets_of
 from libax_automate.engine.spec import AppSpec, ModelSpec, Profile
 from libax_automate.errors import NotFound, UsageError
+from libax_automate.message import Channel
 from libax_automate.plugins.catalogue import Catalogue, default_catalogue
 
 if TYPE_CHECKING:
@@ -150,13 +151,17 @@ class Workspace:
 
     def apps(self, profile: Profile) -> Mapping[str, AppSpec]:
         """The profile's apps, and the free plan's where no e-mail app is the default (LX-15)."""
-        from libax_automate.message import Channel
-
         if Channel.EMAIL in profile.defaults.apps or FREE_PLAN in profile.apps:
             return profile.apps
         return {**profile.apps, FREE_PLAN: free_plan(profile, self.catalogue)}
 
     # -- plugins at work -----------------------------------------------------------------------------------------------
+
+    def channels(self, profile: Profile, app: str) -> frozenset[Channel]:
+        """The channels that an app sends by, as it is configured."""
+        from libax_automate.connector import CHANNELS
+
+        return frozenset(CHANNELS[each] for each in self.connector(profile, self.apps(profile)[app]).offers() if each in CHANNELS)
 
     def recipe(self, spec: ModelSpec) -> Model[Any]:
         """The configured recipe of a model."""

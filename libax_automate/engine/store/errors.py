@@ -63,6 +63,15 @@ class Errors:
             return True
         return row[4] is not None and self.db.value("SELECT 1 FROM apps WHERE id = ? AND credential_id = ?", (app_id, row[4])) is not None
 
+    def belongs(self, reference: str, profiles: frozenset[str]) -> bool:
+        """Whether ``E12`` or ``T77`` is of one of these profiles (or of none any more)."""
+        table = {"E": "errors", "T": "tasks t JOIN models ON models.id = t.model_id"}.get(reference[:1])
+        if table is None:
+            return True
+        column, key = ("profile", "id") if table == "errors" else ("models.profile", "t.id")
+        found = self.db.value(f"SELECT {column} FROM {table} WHERE {key} = ?", (reference[1:],))  # noqa: S608 - literals above
+        return found is None or found in profiles
+
     def get(self, error_id: int) -> ErrorRow | None:
         """One error, open or closed."""
         row = self.db.row(_SELECT + " WHERE e.id = ?", (error_id,))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from libax_automate.engine.outbox import Draft, dump
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.rows import Claimed, End, Outcome
 
-_INSERT = """
-INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state,
-  not_before, expires, reason, created_at, ended_at, activity, still)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_COLUMNS = "app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, \
+created_at, ended_at, activity, still"
+_INSERT = f"INSERT OR IGNORE INTO messages({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+#: drafts that one task keeps in memory; beyond, they go to a temporary table on disk
+_IN_MEMORY = 20_000
 
 _CLAIM = """
 SELECT m.id, m.attempts, m.model_id, m.task_id, m.step, m.person, m.occasion, m.channel, m.recipient, m.payload, m.generation,
@@ -34,6 +37,84 @@ def message_key(instance: uuid.UUID, message_id: int, generation: int) -> str:
     return str(uuid.uuid5(instance, f"M{message_id}.{generation}"))
 
 
+class Spool:
+    """A task's messages before they are committed, in the order in which they came."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._rows: list[tuple[Any, ...]] = []
+        self._spilt = False
+
+    def add(self, draft: Draft) -> None:
+        """Keep one draft; ``baseline`` ones are recorded as skipped."""
+        self._rows.append(
+            (
+                draft.app,
+                draft.step,
+                draft.person,
+                draft.occasion,
+                str(draft.channel),
+                draft.to,
+                draft.name,
+                dump(draft.payload),
+                "skipped" if draft.baseline else "waiting",
+                draft.not_before.timestamp() if draft.not_before else 0.0,
+                draft.expires.timestamp() if draft.expires else None,
+                draft.reason,
+                json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None,
+                _still(draft),
+            )
+        )
+        if len(self._rows) >= _IN_MEMORY:
+            self._spill()
+
+    def _spill(self) -> None:
+        conn = self._db.conn
+        if not self._spilt:
+            conn.execute(
+                "CREATE TEMP TABLE spool(app, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, "
+                "activity, still)"
+            )
+            self._spilt = True
+        # BEGIN without IMMEDIATE: a transaction that writes only temporary tables takes no lock on the database
+        inside = conn.in_transaction
+        if not inside:
+            conn.execute("BEGIN")
+        conn.executemany("INSERT INTO temp.spool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
+        if not inside:
+            conn.execute("COMMIT")
+        self._rows.clear()
+
+    def enqueue(self, *, model_id: int, task_id: int | None, apps: dict[str, int], now: float) -> int:
+        """Insert all of them in the caller's transaction; what is already in the ledger is left alone. Returns how many are new and waiting."""
+        conn = self._db.conn
+        kept = 0
+        if self._spilt:
+            self._spill()
+            for app, app_id in apps.items():
+                for state, ended in (("waiting", None), ("skipped", now)):
+                    changed = conn.execute(
+                        f"INSERT OR IGNORE INTO messages({_COLUMNS}) SELECT ?, ?, ?, step, person, occasion, channel, recipient, name, payload, "  # noqa: S608
+                        "state, not_before, expires, reason, ?, ?, activity, still FROM temp.spool WHERE app = ? AND state = ? ORDER BY rowid",
+                        (app_id, model_id, task_id, now, ended, app, state),
+                    ).rowcount
+                    kept += changed if state == "waiting" else 0
+            return kept
+        for state, ended in (("waiting", None), ("skipped", now)):
+            rows = [(apps[r[0]], model_id, task_id, *r[1:12], now, ended, *r[12:]) for r in self._rows if r[8] == state]
+            if rows:
+                changed = self._db.many(_INSERT, rows)
+                kept += changed if state == "waiting" else 0
+        return kept
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        self._rows.clear()
+        if self._spilt:
+            self._db.conn.execute("DROP TABLE temp.spool")
+            self._spilt = False
+
+
 class Queue:
     """Verbs on messages. Those that change something run inside ``Database.write()``."""
 
@@ -48,32 +129,21 @@ class Queue:
             self._instance = uuid.UUID(self.db.get("instance"))
         return self._instance
 
+    @contextlib.contextmanager
+    def spool(self) -> Iterator[Spool]:
+        """A place to gather a task's drafts without holding the database's write lock, or all of them in memory."""
+        spool = Spool(self.db)
+        try:
+            yield spool
+        finally:
+            spool.close()
+
     def enqueue(self, drafts: Iterable[Draft], *, model_id: int, task_id: int | None, apps: dict[str, int], now: float) -> int:
-        """Insert what is to be sent (and what is recorded as skipped); what is already in the ledger is left alone. Returns how many are new."""
-        rows = (
-            (
-                apps[draft.app],
-                model_id,
-                task_id,
-                draft.step,
-                draft.person,
-                draft.occasion,
-                str(draft.channel),
-                draft.to,
-                draft.name,
-                dump(draft.payload),
-                "skipped" if draft.baseline else "waiting",
-                draft.not_before.timestamp() if draft.not_before else 0.0,
-                draft.expires.timestamp() if draft.expires else None,
-                draft.reason,
-                now,
-                now if draft.baseline else None,
-                json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None,
-                _still(draft),
-            )
-            for draft in drafts
-        )
-        return self.db.many(_INSERT, rows)
+        """Insert drafts in the caller's transaction; what is already in the ledger is left alone. Returns how many are new and waiting."""
+        with self.spool() as spool:
+            for draft in drafts:
+                spool.add(draft)
+            return spool.enqueue(model_id=model_id, task_id=task_id, apps=apps, now=now)
 
     def known(self, model_id: int, step: str, person: str, occasion: str) -> tuple[int, str, float] | None:
         """The message that already holds this key: its id, state, and instant."""

@@ -180,6 +180,14 @@ class Tasks:
             values.append(since)
         return [_task(row) for row in self.db.rows(f"{_TASK} WHERE {' AND '.join(where)} ORDER BY t.id DESC LIMIT ?", (*values, limit))]
 
+    def unresolved(self, profiles: frozenset[str]) -> list[TaskRow]:
+        """Tasks that ended badly and that no later run of their model has made good."""
+        rows = self.db.rows(
+            _TASK + " WHERE t.state IN ('failed', 'crashed') AND NOT EXISTS "
+            "(SELECT 1 FROM tasks l WHERE l.model_id = t.model_id AND l.id > t.id AND l.state = 'done') ORDER BY t.id"
+        )
+        return [_task(row) for row in rows if row[1] in profiles]
+
     def of(self, ids: Sequence[int]) -> list[TaskRow]:
         """These tasks, in order of id."""
         return [task for task in map(self.get, sorted(set(ids))) if task is not None]

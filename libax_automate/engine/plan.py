@@ -1,0 +1,191 @@
+"""A model's reading of its source into drafts: the same for a plan, a dry run, a backtest and a real run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from libax_automate.connector import Source
+from libax_automate.engine.compose import Composer
+from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.select import matches
+from libax_automate.engine.spec import ModelSpec, Profile
+from libax_automate.engine.walltime import Slot, instant_of, local_of
+from libax_automate.engine.workspace import Workspace
+from libax_automate.errors import ProfileError
+from libax_automate.message import Channel
+from libax_automate.model import Effect, Model
+from libax_automate.record import BadRow, Query, Record
+
+#: records in one call of a webhook's list (LX-19)
+PAGE = 500
+
+#: bad rows that one plan names; the rest are counted
+_NAMED = 1000
+
+
+@dataclass
+class PlanRun:
+    """What a model touches while it plans (``model.Run``)."""
+
+    now: datetime
+    timezone: ZoneInfo
+    slot: datetime
+    first: date
+    last: date
+    bookmark: datetime
+    since: datetime
+    baseline: bool
+    fetcher: Callable[[str | None, str, Query], Iterator[Record]]
+
+    def fetch(self, entity: str, query: Query) -> Iterator[Record]:
+        """The records of the model's source."""
+        return self.fetcher(None, entity, query)
+
+    def other(self, app: str, entity: str, query: Query) -> Iterator[Record]:
+        """The records of another source app of the profile."""
+        return self.fetcher(app, entity, query)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """For when a model is read: its slot, the local dates it answers for, and what it remembers."""
+
+    slot: Slot
+    first: date
+    last: date
+    bookmark: datetime
+    since: datetime
+    baseline: bool = False
+    #: a moment other than the clock's, for plans of another day
+    now: datetime | None = None
+
+
+@dataclass
+class Plan:
+    """Streams drafts; counts as it goes. ``bad_rows`` holds the first thousand, ``bad`` counts all."""
+
+    space: Workspace
+    profile: Profile
+    spec: ModelSpec
+    recipe: Model[Any]
+    moment: Moment
+    #: consult the ledger, so that what is known shows as excluded with the message that says so
+    look_up: bool = True
+    bad_rows: list[BadRow] = field(default_factory=list)
+    bad: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {"send": 0, "excluded": 0, "held": 0})
+
+    @property
+    def drafts(self) -> Iterator[Draft]:
+        """One draft per candidate, in the source's order; a webhook's list is one draft per person here."""
+        sources: dict[str, Source[Any]] = {}
+        store = self.space.existing_store()
+        row = store.tasks.model(self.profile.name, self.spec.name) if store else None
+        listed = store.ledger.suppressions(self.profile.name) if store else {}
+
+        def suppressed(channel: str, address: str) -> str | None:
+            folded = address.casefold()
+            return listed.get((channel, folded)) or listed.get(("*", folded))
+
+        def known(step: str, person: str, occasion: str) -> str | None:
+            assert store is not None
+            assert row is not None
+            found = store.queue.known(row.id, step, person, occasion)
+            if found is None:
+                return None
+            day = local_of(datetime.fromtimestamp(found[2], UTC), self.profile.timezone).date()
+            return f"already {found[1]} on {day} (M{found[0]})"
+
+        composer = Composer(
+            self.profile,
+            self.spec,
+            self.recipe,
+            channels_of=lambda app: self.space.channels(self.profile, app),
+            suppressed=suppressed if listed else None,
+            known=known if row is not None and (self.look_up or self.spec.webhook) else None,
+        )
+        now = self.moment.now or self.space.clock.now()
+        run = PlanRun(
+            now=now, timezone=self.profile.timezone, slot=self.moment.slot.local, first=self.moment.first, last=self.moment.last,
+            bookmark=self.moment.bookmark, since=self.moment.since, baseline=self.moment.baseline,
+            fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
+        )  # fmt: skip
+        try:
+            for item in self.recipe.plan(run):
+                if isinstance(item, Effect):
+                    draft = _effect(self.spec, item)
+                elif self.moment.baseline != item.baseline:
+                    continue  # on the first pass only what was there before; later never again
+                else:
+                    draft = composer.compose(item, now=now, slot_instant=self.moment.slot.instant)
+                self.counts[draft.verdict] += 1
+                yield draft
+        finally:
+            for source in sources.values():
+                source.close()
+
+    def _fetch(self, sources: dict[str, Source[Any]], app: str | None, entity: str, query: Query) -> Iterator[Record]:
+        if app is None or app not in self.profile.apps:
+            raise ProfileError(f"model {self.spec.name!r} names no source", hint=f'add: source = "APP" to [models.{self.spec.name}]')
+        if app not in sources:
+            connector = self.space.connector(self.profile, self.profile.apps[app])
+            if not isinstance(connector, Source):
+                raise ProfileError(f"app {app!r} ({connector.name}) has no records to read", hint="name a source app")
+            connector.open()
+            sources[app] = connector
+        zone = self.profile.timezone
+        for row in sources[app].fetch(entity, query):
+            if isinstance(row, BadRow):
+                self.bad += 1
+                if len(self.bad_rows) < _NAMED:
+                    self.bad_rows.append(row)
+            elif matches(query, row, zone):
+                yield row
+
+
+def _effect(spec: ModelSpec, effect: Effect) -> Draft:
+    return Draft(
+        model=spec.name, person=effect.person or effect.to, occasion=effect.occasion, step=effect.step, app=effect.app,
+        channel=Channel.ACTION, to=effect.to, payload={"kind": effect.kind, "fields": dict(effect.fields)}, reason=effect.why,
+    )  # fmt: skip
+
+
+def plan_model(space: Workspace, profile: Profile, spec: ModelSpec, *, on: date | None = None) -> Plan:
+    """What the model would do now, or on a day (at its first time of that day); writes nothing."""
+    zone = profile.timezone
+    now = space.clock.now()
+    day = on or local_of(now, zone).date()
+    local = datetime.combine(day, spec.schedule.at[0] if spec.schedule.at else time(9)) if on else local_of(now, zone).replace(microsecond=0)
+    slot = Slot(local, instant_of(local, zone) if on else now)
+    store = space.existing_store()
+    row = store.tasks.model(profile.name, spec.name) if store else None
+    seen = datetime.fromtimestamp(row.first_seen, UTC) if row else min(now, instant_of(datetime.combine(day, time()), zone))
+    bookmark = datetime.fromtimestamp(row.bookmark, UTC) if row else seen
+    moment = Moment(slot=slot, first=day, last=day, bookmark=bookmark, since=seen, now=slot.instant if on else None)
+    return Plan(space, profile, spec, space.recipe(spec), moment)
+
+
+def pages(drafts: Iterator[Draft], *, profile: str, spec: ModelSpec, slot: Slot) -> Iterator[tuple[Draft, list[Draft]]]:
+    """Gather a webhook's drafts into calls of at most 500 records (LX-19): (the call, the people in it)."""
+    number = 0
+    page: list[Draft] = []
+    ahead = next(drafts, None)
+    while ahead is not None:
+        page.append(ahead)
+        ahead = next(drafts, None)
+        if len(page) == PAGE or ahead is None:
+            number += 1
+            data = {
+                "profile": profile, "model": spec.name, "slot": slot.key, "page": number, "last": ahead is None,
+                "records": [draft.payload["record"] for draft in page],
+            }  # fmt: skip
+            call = Draft(
+                model=spec.name, person=f"list:{number}", occasion=slot.key, step="list", app=page[0].app, channel=Channel.WEBHOOK,
+                to=page[0].app, payload={"type": f"automate.{spec.use.replace('-', '_')}", "data": data}, expires=page[0].expires,
+            )  # fmt: skip
+            yield call, page
+            page = []
