@@ -266,14 +266,20 @@ class Pin:
     """The one address of a place that requests go to; resolved and checked at first use and again every ``FRESH`` seconds."""
 
     def __init__(
-        self, where: Place, allow_private: Iterable[str] = (), *, plain_http: bool = False, resolve: Resolve = system_resolve
+        self,
+        where: Place,
+        allow_private: Iterable[str] = (),
+        *,
+        plain_http: bool = False,
+        resolve: Resolve = system_resolve,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self.place = where
         self._allow = tuple(allow_private)
         self._plain_http = plain_http
         self._resolve = resolve
         self._lock = threading.Lock()
-        self._monotonic = SystemClock().monotonic
+        self._monotonic = monotonic or SystemClock().monotonic
         self._addresses: tuple[str, ...] = ()
         self._address = ""
         self._until = 0.0
