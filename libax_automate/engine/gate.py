@@ -10,7 +10,7 @@ from libax_automate.engine.hours import Hold, Hours
 from libax_automate.engine.spec import AppSpec, ModelSpec, OnRecipientError, Profile
 from libax_automate.engine.store.queue import Gate
 from libax_automate.engine.store.rows import Claimed
-from libax_automate.engine.workspace import FREE_PLAN, Workspace
+from libax_automate.engine.workspace import FREE_PLAN, Workspace, free_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,12 @@ class Gatekeeper:
         self._specs: dict[int, tuple[Profile, ModelSpec]] = {}
         self._system: frozenset[int] = frozenset()
         for profile in space.profiles:
-            for app in space.apps(profile).values():
-                app_id = self._store.apps.find(profile.name, app.name) if app.name == FREE_PLAN else None
-                if app.name == FREE_PLAN and app_id is None:
-                    continue  # nobody has needed it yet
+            specs = dict(space.apps(profile))
+            if self._store.apps.find(profile.name, FREE_PLAN) is None:
+                specs.pop(FREE_PLAN, None)  # nobody has needed it yet
+            else:
+                specs.setdefault(FREE_PLAN, free_plan(profile, space.catalogue))
+            for app in specs.values():
                 app_id = self._store.apps.register(profile.name, app.name, app.connector, app.credential)
                 self._apps.append((profile, app, app_id))
                 skips = app.on_recipient_error is OnRecipientError.SKIP

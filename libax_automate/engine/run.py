@@ -56,7 +56,11 @@ def run_pass(
     lock.acquire(space.clock.now())
     try:
         guard(space, lock)
-        return one_pass(space, model=model, stop=stop or threading.Event(), progress=progress, patience=patience)
+        only = None
+        if model is not None:
+            profile, spec = space.model(model)
+            only = frozenset({(profile.name, spec.name)})
+        return one_pass(space, only=only, stop=stop or threading.Event(), progress=progress, patience=patience)
     finally:
         lock.release()
 
@@ -78,14 +82,19 @@ def guard(space: Workspace, lock: RunLock) -> None:
 
 
 def one_pass(
-    space: Workspace, *, model: str | None, stop: threading.Event, progress: Callable[[int, int], None] | None, patience: float
+    space: Workspace,
+    *,
+    only: frozenset[tuple[str, str]] | None = None,
+    stop: threading.Event,
+    progress: Callable[[int, int], None] | None = None,
+    patience: float = 0.0,
 ) -> RunResult:
-    """A pass for a caller that holds the lock already."""
+    """A pass for a caller that holds the lock already. ``only`` names the models to look at, (profile, model); None = all."""
     store = space.store
     touched: set[int] = set()
     if not store.apps.fenced():
         touched |= {task.id for task in store.tasks.recover(space.now())}
-        touched |= run_due(space, model=model, stop=stop)
+        touched |= run_due(space, only=only, stop=stop)
     delivery = Delivery(space, stop=stop, progress=progress)
     result = RunResult()
     if not store.apps.fenced():
@@ -129,24 +138,21 @@ def _take_stock(space: Workspace, result: RunResult) -> None:
             store.db.set("printed", json.dumps([*now, *others]))
 
 
-def run_due(space: Workspace, *, model: str | None, stop: threading.Event) -> set[int]:
-    """Open the tasks of what is due and run them; returns the tasks touched."""
+def run_due(space: Workspace, *, only: frozenset[tuple[str, str]] | None, stop: threading.Event) -> set[int]:
+    """Open the tasks of what is due and run them, and those that wait for another try; returns the tasks touched."""
     touched: set[int] = set()
-    wanted = space.model(model) if model is not None else None
-    specs: dict[tuple[str, str], tuple[Profile, ModelSpec]] = {}
     for profile in space.profiles:
         for spec in profile.models.values():
-            if wanted is not None and (profile.name, spec.name) != (wanted[0].name, wanted[1].name):
-                continue
-            specs[profile.name, spec.name] = (profile, spec)
-            touched |= prepare(space, profile, spec)
+            if only is None or (profile.name, spec.name) in only or spec.schedule.realtime:
+                touched |= prepare(space, profile, spec)
+    profiles = {profile.name: profile for profile in space.profiles}
     for task in space.store.tasks.ready(space.now()):
         if stop.is_set():
             break
-        found = specs.get((task.profile, task.model))
-        if found is not None:
+        owner = profiles.get(task.profile)
+        if owner is not None and task.model in owner.models:
             touched.add(task.id)
-            run_task(space, *found, task)
+            run_task(space, owner, owner.models[task.model], task)
     return touched
 
 

@@ -103,6 +103,10 @@ class Workspace:
             return self.store
         return None
 
+    def adopt(self, other: Workspace) -> None:
+        """Take over the open database of the workspace that this one replaces."""
+        self._store, other._store = other._store, None  # noqa: SLF001 - one class, two instances
+
     def close(self) -> None:
         """Let go of the database; safe twice."""
         if self._store is not None:

@@ -208,6 +208,10 @@ class Database:
         """Write a value of ``meta`` unless there is one."""
         self.conn.execute("INSERT OR IGNORE INTO meta(key, value) VALUES (?, ?)", (key, value))
 
+    def version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return int(self.value("PRAGMA data_version"))
+
     def backup(self, target: Path) -> None:
         """A consistent copy, made while others may write; readable by the owner only, complete or absent."""
         partial = target.with_name(target.name + ".partial")

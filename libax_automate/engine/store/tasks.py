@@ -99,6 +99,11 @@ class Tasks:
         """Tasks that want to run: due, or to be tried again, oldest first."""
         return [_task(row) for row in self.db.rows(_TASK + " WHERE t.state = 'due' AND t.not_before <= ? ORDER BY t.slot_at, t.id", (now,))]
 
+    def next_ready(self) -> float | None:
+        """When the next task wants to be tried (again); None if none does."""
+        found = self.db.value("SELECT min(not_before) FROM tasks WHERE state = 'due'")
+        return None if found is None else float(found)
+
     def start(self, task_id: int, now: float) -> bool:
         """Compare-and-set from due to running."""
         with self.db.write() as conn:
