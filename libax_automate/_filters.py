@@ -66,7 +66,8 @@ def number_of(value: Any) -> Decimal | int:
             number = Decimal(value.strip().replace(",", ".") if "." not in value else value.strip())
         except InvalidOperation:
             raise TemplateError(f"{value[:40]!r} is not a number") from None
-        return small(number)
+        small(number)
+        return number
     raise TemplateError(f"{type(value).__name__} is not a number")
 
 
@@ -93,6 +94,11 @@ def date_of(value: Any) -> date | datetime:
 
 def _keep(old: Any, new: Decimal | int) -> Any:
     return Money.of(Decimal(new), old.currency) if isinstance(old, Money) else new
+
+
+def _abs(value: Any) -> Any:
+    number = number_of(value)
+    return _keep(value, number if number >= 0 else -number)
 
 
 def _round(value: Any, digits: int = 0, method: str = "common") -> Any:
@@ -247,7 +253,7 @@ def filters(locales: Locales) -> dict[str, Callable[..., Any]]:
         return locales.number(small(number_of(value)), digits)
 
     return {
-        "abs": lambda value: _keep(value, abs(number_of(value))),
+        "abs": _abs,
         "capitalize": lambda value: text_of(value).capitalize(),
         "center": _center,
         "count": _length,

@@ -189,7 +189,7 @@ class Composer:
                     yield (f"steps {name}, {key}" if name else key), field
 
     def compose(self, candidate: Candidate, *, now: datetime, slot: Slot) -> Draft:
-        """What becomes of ``candidate`` at ``now`` (with a zone), for ``slot``; raises TemplateError where the model's texts are at fault."""
+        """What becomes of ``candidate`` at ``now`` (with a zone), for ``slot``; raises TemplateError where the texts are at fault."""
         record = candidate.record
         recipient = _recipient(candidate)
         try:
