@@ -33,13 +33,13 @@ _LIMITS = (("monthdays", 1, 31), ("months", 1, 12), ("weekdays", 1, 7))
 
 
 def slots(schedule: Schedule, zone: ZoneInfo, after: datetime, until: datetime) -> Iterator[Slot]:
-    """The slots with ``after < instant <= until``, ascending; none in real time. Raises UsageError where the schedule cannot be read."""
+    """The slots with ``after < instant <= until``, ascending; none in real time or by hand. Raises UsageError where the schedule cannot be read."""
     table = compiled(schedule)
     return iter(()) if table is None else table.slots(zone, utc(after), utc(until))
 
 
 def next_fire(schedule: Schedule, zone: ZoneInfo, after: datetime) -> Slot | None:
-    """The first slot later than ``after``; None in real time, and where nothing follows."""
+    """The first slot later than ``after``; None in real time or by hand, and where nothing follows."""
     table = compiled(schedule)
     return None if table is None else next(table.slots(zone, utc(after), _horizon(after)), None)
 
@@ -128,6 +128,8 @@ def describe(schedule: Schedule) -> str:
     """The schedule in words, for tables: ``09:30 Mon-Fri, from 2026-12-01 to 2027-12-31``."""
     if schedule.realtime:
         text = "real time"
+    elif not (schedule.at or schedule.cron is not None or schedule.every is not None):
+        text = "by hand"
     elif schedule.cron is not None:
         text = f"cron {cron_line(schedule.cron)}"
     elif schedule.every is not None:

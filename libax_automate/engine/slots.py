@@ -319,9 +319,9 @@ def _of_cron(line: str, first: date | None, last: date | None) -> Timetable:
 
 @lru_cache(maxsize=8192)
 def compiled(schedule: Schedule) -> Timetable | Interval | None:
-    """The schedule made ready, once; None where it runs in real time. Raises UsageError where it cannot be read."""
+    """The schedule made ready, once; None where it has no slots (real time, or by hand alone). Raises UsageError where it cannot be read."""
     first, last = schedule.start, schedule.end
-    if schedule.realtime:
+    if schedule.realtime or not (schedule.at or schedule.cron is not None or schedule.every is not None):
         return None
     if schedule.cron is not None:
         return _of_cron(cron_line(schedule.cron), first, last)
@@ -336,6 +336,4 @@ def compiled(schedule: Schedule) -> Timetable | Interval | None:
     )  # fmt: skip
     if every is not None and every.elapsed:
         return Interval(rule, every.elapsed, filtered=any(part is not None for part in (rule.monthdays, rule.months, rule.weekdays)))
-    if not schedule.at and every is None:
-        raise UsageError("nothing says when it runs", hint='add at = "09:30", cron, every or realtime = true')
     return Timetable(rule, tuple(sorted(set(schedule.at or (DEFAULT_TIME,)))))

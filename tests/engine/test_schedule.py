@@ -57,8 +57,8 @@ def watched(
     """(instant, wall time, fold) as somebody who looks at the clock each minute would note them down."""
     times = fields(schedule)
     found = []
-    latest = (after - timedelta(days=3)).astimezone(zone).replace(tzinfo=None)
-    for moment in minutes(after - timedelta(days=3), until):
+    latest = (after - timedelta(hours=26)).astimezone(zone).replace(tzinfo=None)
+    for moment in minutes(after - timedelta(hours=26), until):
         local = moment.astimezone(zone)
         wall = local.replace(tzinfo=None, fold=0)
         if stepping:
@@ -87,8 +87,8 @@ def agree(schedule: Schedule, zone: ZoneInfo, after: datetime, until: datetime, 
 
 def sweep(zone: ZoneInfo, around: list[datetime], rng: random.Random) -> None:
     for change in around:
-        after = change - timedelta(hours=rng.randint(2, 30), minutes=rng.randint(0, 59))
-        until = change + timedelta(hours=rng.randint(2, 30), minutes=rng.randint(0, 59))
+        after = change - timedelta(hours=rng.randint(2, 13), minutes=rng.randint(0, 59))
+        until = change + timedelta(hours=rng.randint(2, 13), minutes=rng.randint(0, 59))
         for schedule in FIXED.values():
             agree(schedule, zone, after, until, stepping=False)
         for schedule in STEPPING.values():
@@ -339,6 +339,13 @@ def test_a_schedule_that_cannot_run_is_named_with_what_to_do(schedule: Schedule,
 def test_a_schedule_is_told_in_words(schedule: Schedule, words: str) -> None:
     assert describe(schedule) == words
     assert validate(schedule) == []
+
+
+def test_without_a_schedule_a_model_runs_by_hand_alone() -> None:
+    schedule = Schedule()
+    assert describe(schedule) == "by hand"
+    assert list(slots(schedule, LISBON, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))) == []
+    assert next_fire(schedule, LISBON, datetime(2026, 1, 1, tzinfo=UTC)) is None
 
 
 def test_spans_are_read_with_or_without_a_space() -> None:
