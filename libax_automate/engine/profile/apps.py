@@ -62,7 +62,7 @@ def _app(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc) -> App:
         in_doubt=keys.in_doubt,
         on_recipient_error=keys.on_recipient_error,
         allow_private=keys.allow_private,
-        credential=_credential(connector.name, options, [value for at, value in scope.references.resolved.items() if at[:2] == loc]),
+        credential=_credential(connector.name, options, scope.references.inside(loc)),
         line=line,
         column=column,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -96,8 +97,6 @@ def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) ->
 
 
 def _with_warnings(profile: Profile, warnings: list[Problem]) -> Profile:
-    from dataclasses import replace
-
     return replace(profile, warnings=tuple(map(str, warnings))) if warnings else profile
 
 

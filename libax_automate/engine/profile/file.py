@@ -54,10 +54,11 @@ def read_bytes(path: Path, limit: int) -> tuple[bytes, int]:
         raise Unreadable(
             f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}", "correct the path or its permissions"
         ) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Unreadable("is not a regular file", "name a file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("is not a regular file", "name a file")
         if status.st_size > limit:
             raise Unreadable(f"is larger than {limit >> 10} KiB", "is it the right file?")
         try:

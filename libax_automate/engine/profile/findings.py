@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: longer findings drown the next one
 _LONGEST = 400
+#: names compared with a misspelt one: comparing is slow, and a file of a hundred thousand names is no honest one
+_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,25 @@ class Findings:
         self._found: dict[tuple[Loc, str], Finding] = {}
         #: values that must not be shown: resolved references and literal secrets, of any length
         self.secrets: set[str] = set()
-        #: where a reference could not be resolved: nothing more is said about these values
-        self.unresolved: set[Loc] = set()
+        #: where problems are
+        self._fatal: set[Loc] = set()
+        #: where a reference could not be resolved, and all tables above: nothing more is said about them
+        self._unresolved: set[Loc] = set()
 
     @property
     def fatal(self) -> bool:
         """Whether the file cannot be used."""
-        return any(finding.fatal for finding in self._found.values())
+        return bool(self._fatal)
 
     def problem(self, loc: Loc, what: str, hint: str = "", *, key: bool = False, place: tuple[int, int] | None = None) -> None:
         """Something that makes the profile unusable."""
         self._found.setdefault((loc, what), Finding(loc, what, hint, key, True, place))
+        self._fatal.add(loc)
+
+    def unresolved(self, loc: Loc, what: str, hint: str) -> None:
+        """A reference that leads nowhere: said once, whatever the plugin then misses."""
+        self.problem(loc, what, hint)
+        self._unresolved.update(loc[:length] for length in range(1, len(loc) + 1))
 
     def warn(self, loc: Loc, what: str, hint: str = "", *, key: bool = False) -> None:
         """Something a person should know; the profile works."""
@@ -60,7 +70,7 @@ class Findings:
 
     def at(self, loc: Loc) -> bool:
         """Whether a problem has been found at ``loc`` or above it."""
-        return any(finding.fatal and finding.loc == loc[: len(finding.loc)] for finding in self._found.values() if finding.loc)
+        return any(loc[:length] in self._fatal for length in range(1, len(loc) + 1))
 
     def rejected(
         self, errors: Iterable[ErrorDetails], base: Loc, table: Mapping[str, Any], known: Iterable[str], *, said: str = ""
@@ -69,7 +79,7 @@ class Findings:
         merged: dict[tuple[Loc, bool], list[tuple[str, str]]] = {}
         for error in errors:
             loc, missing = _resolve(error["loc"], table)
-            if any(gone[: len(base) + len(loc)] == (*base, *loc) for gone in self.unresolved):
+            if (*base, *loc) in self._unresolved and error["type"] not in ("extra_forbidden", "missing"):
                 continue
             kind = error["type"]
             if kind == "extra_forbidden":
@@ -126,10 +136,10 @@ def wrong(what: str, hint: str = "") -> PydanticCustomError:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """``did you mean 'x'?``, or which names are known, or nothing."""
     known = sorted(set(names))
-    near = get_close_matches(name.lower()[:80], known, 1, 0.6)
+    near = get_close_matches(name.lower()[:80], known[:_MOST], 1, 0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(known)}" if known else ""
+    return f"known: {', '.join(known[:12])}{', …' if len(known) > 12 else ''}" if known else ""
 
 
 def shown(name: str) -> str:

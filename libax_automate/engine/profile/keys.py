@@ -154,6 +154,11 @@ def _name(value: Any) -> str:
     return value
 
 
+def _send_days(value: Any) -> frozenset[int]:
+    # written out: "all" of a model has to win over the "1-5" of [defaults]
+    return weekdays_of(value) or frozenset(range(1, 8))
+
+
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
@@ -172,6 +177,7 @@ _STRING = {"type": "string"}
 _STRINGS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 Weekdays = Annotated[frozenset[int] | None, _said(weekdays_of), WithJsonSchema({**_SET, "examples": ["1-5", "mon-fri", "all"]})]
+SendDays = Annotated[frozenset[int], _said(_send_days), WithJsonSchema({**_SET, "examples": ["1-5", "mon-fri", "all"]})]
 Monthdays = Annotated[frozenset[int] | None, _said(monthdays_of), WithJsonSchema({**_SET, "examples": ["1-7", "1,15", "all"]})]
 Months = Annotated[frozenset[int] | None, _said(months_of), WithJsonSchema({**_SET, "examples": ["1-6", "jan,jul", "all"]})]
 Times = Annotated[tuple[time, ...], _said(_times), WithJsonSchema({**_STRINGS, "examples": ["09:30", ["09:30", "15:00"]]})]
@@ -231,7 +237,7 @@ class DefaultsKeys(Keys):
     sms: str | None = Field(None, description="App that sends text messages.")
     whatsapp: str | None = Field(None, description="App that sends WhatsApp messages.")
     quiet: Hours | None = Field(None, description="Hours in which nothing leaves; messages wait.")
-    send_weekdays: Weekdays = Field(None, description="Weekdays on which messages leave; on others they wait.")
+    send_weekdays: SendDays | None = Field(None, description="Weekdays on which messages leave; on others they wait.")
     free_plan_sender: Mailbox | None = Field(None, description="Sender of e-mails that leave over the free plan.")
     reply_to: str | None = Field(None, description="Where answers go.")
 
@@ -298,7 +304,7 @@ class ModelKeys(WordingKeys):
     expires: Expiry | None = Field(None, description='When an unsent message is void: "day", or a span.')
     once: bool = Field(False, description="Once per person for ever.")
     quiet: Hours | None = Field(None, description="Hours in which nothing leaves; messages wait.")
-    send_weekdays: Weekdays = Field(None, description="Weekdays on which messages leave; on others they wait.")
+    send_weekdays: SendDays | None = Field(None, description="Weekdays on which messages leave; on others they wait.")
 
 
 class StepKeys(WordingKeys):

@@ -91,6 +91,8 @@ def _check_wording(scope: Scope, spec: ModelSpec, recipe: type[Any] | None, loc:
     said = given & {"text", "html", "template", "text_file", "html_file"}
     if recipe is None or not recipe.messages or spec.webhook or "steps" in given or wording.text or wording.html or wording.template:
         return
+    if any(scope.findings.at((*loc, key)) for key in said):
+        return
     if said:
         scope.findings.problem((*loc, min(said)), "the message is empty (LX-52)", "write what people shall read")
     else:
@@ -124,7 +126,7 @@ def _known(scope: Scope, name: str, loc: Loc, kind: type) -> type[Any] | None:
     if scope.findings.at(loc):
         return None
     if name not in scope.apps:
-        near = get_close_matches(name, scope.apps, 1)
+        near = get_close_matches(name[:80], list(scope.apps)[:1000], 1)
         hint = f"did you mean {near[0]!r}?" if near else _apps(scope, kind) if scope.apps else f"add [apps.{name[:64]}]"
         scope.findings.problem(loc, f"there is no app {shown(name)}", hint)
         return None

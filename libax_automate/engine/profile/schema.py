@@ -38,8 +38,9 @@ class Installed(Protocol):
 
 
 def profile_schema(catalogue: Installed) -> dict[str, Any]:
-    """The JSON Schema (2020-12, in words that draft-07 knows too) of a profile that uses the plugins of ``catalogue``; broken ones are left out.
+    """The JSON Schema of a profile that uses the plugins of ``catalogue``; broken ones are left out.
 
+    It is 2020-12, in words that draft-07 knows too, since editors still do.
     It accepts what :func:`load_profiles` accepts, save what only several keys together can get wrong.
     """
     definitions: dict[str, Any] = {
@@ -63,7 +64,7 @@ def profile_schema(catalogue: Installed) -> dict[str, Any]:
     definitions["app"] = _choice("connector", AppKeys, connectors, {}, definitions)
     definitions["model"] = _choice("use", ModelKeys, models, {"steps": steps}, definitions)
     top["properties"] |= {
-        "defaults": _table(DefaultsKeys, "defaults", definitions),
+        "defaults": {**_table(DefaultsKeys, "defaults", definitions), "description": "What holds for every model."},
         "apps": _named("app", "Configured connectors."),
         "models": _named("model", "Automations: a recipe, when, for whom, what."),
     }

@@ -114,7 +114,7 @@ class Scope:
         """Warn of secrets written into a file that others can read."""
         for path, secret in secret_leaves(options):
             value = secret.get_secret_value()
-            if path[0] not in table or any((*loc, *path)[: len(by)] == by for by in self.references.resolved):
+            if path[0] not in table or self.references.came((*loc, *path)):
                 continue
             if not self.file.private and value:
                 self.findings.warn(

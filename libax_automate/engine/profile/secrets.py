@@ -52,6 +52,7 @@ class References:
         self._findings = findings
         #: paths whose value came by reference, and the value
         self.resolved: dict[Loc, str] = {}
+        self._by_table: dict[Loc, list[str]] = {}
 
     def table(self, table: Mapping[str, Any], loc: Loc, types: Mapping[str, Any]) -> dict[str, Any]:
         """``table`` with every reference replaced; ``types`` tells which keys hold tables of their own."""
@@ -68,12 +69,20 @@ class References:
         try:
             text = self._fetch(kind, target, loc)
         except Unresolved as error:
-            self._findings.problem(loc, error.what, error.hint)
-            self._findings.unresolved.add(loc)
+            self._findings.unresolved(loc, error.what, error.hint)
             return ""
         self.resolved[loc] = text
+        self._by_table.setdefault(loc[:2], []).append(text)
         self._findings.secrets.add(text)
         return text
+
+    def inside(self, loc: Loc) -> list[str]:
+        """The values that came by reference into the app or model at ``loc``."""
+        return self._by_table.get(loc, [])
+
+    def came(self, loc: Loc) -> bool:
+        """Whether the value at ``loc``, or what it is part of, came by reference."""
+        return any(loc[:length] in self.resolved for length in range(1, len(loc) + 1))
 
     def _inside(self, value: Any, loc: Loc) -> Any:
         if isinstance(value, dict):

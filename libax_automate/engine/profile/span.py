@@ -9,9 +9,9 @@ from typing import Any
 from libax_automate.engine.spec import Quiet, Rate
 
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SPAN = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)")
-_RATE = re.compile(r"(\d{1,6})\s*/\s*(\d{1,6})?\s*(s|sec|min|m|h|d)")
-_TIME = re.compile(r"([01]?\d|2[0-3])(?:[:h.]([0-5]\d)|h)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)", re.ASCII)
+_RATE = re.compile(r"(\d{1,6})\s*/\s*(\d{1,6})?\s*(s|sec|min|m|h|d)", re.ASCII)
+_TIME = re.compile(r"([01]?\d|2[0-3])(?:[:h.]([0-5]\d)|h)", re.IGNORECASE | re.ASCII)
 _DASH = re.compile(r"\s*[-\u2013\u2014]\s*")
 
 
