@@ -1,1 +1,1 @@
-"""The command line: one file per noun, verbs inside."""
+"""The command line: one file per noun, imported when that noun is typed."""

@@ -19,6 +19,17 @@ def _message(row: Any) -> MessageRow:
     return MessageRow(*[*row[:12], MessageState(row[12]), *row[13:21], bool(row[21])])
 
 
+def _clearable(app_id: int, model: str | None, before: float | None) -> tuple[str, list[object]]:
+    where, values = "app_id = ? AND state = 'waiting'", list[object]([app_id])
+    if model is not None:
+        where += " AND model_id IN (SELECT id FROM models WHERE name = ?)"
+        values.append(model)
+    if before is not None:
+        where += " AND created_at < ?"
+        values.append(before)
+    return where, values
+
+
 class Ledger:
     """Verbs on what was, is and will be sent."""
 
@@ -74,15 +85,9 @@ class Ledger:
 
     def clear(self, app_id: int, now: float, *, model: str | None = None, before: float | None = None, what: str = "") -> Changed:
         """The dustbin: cancels what waits (of a model, or from before an instant) and leaves the error. A batch that ``restore`` undoes."""
-        where, values = ["app_id = ?", "state = 'waiting'"], list[object]([app_id])
-        if model is not None:
-            where.append("model_id IN (SELECT id FROM models WHERE name = ?)")
-            values.append(model)
-        if before is not None:
-            where.append("created_at < ?")
-            values.append(before)
+        where, values = _clearable(app_id, model, before)
         with self.db.write() as conn:
-            ids = [int(row[0]) for row in conn.execute(f"SELECT id FROM messages WHERE {' AND '.join(where)} ORDER BY id", values)]  # noqa: S608
+            ids = [int(row[0]) for row in conn.execute(f"SELECT id FROM messages WHERE {where} ORDER BY id", values)]  # noqa: S608 - literals
             if not ids:
                 return Changed()
             batch = int(conn.execute("INSERT INTO batches(at, what) VALUES (?, ?)", (now, what)).lastrowid or 0)
@@ -96,6 +101,11 @@ class Ledger:
                 (now, f"B{batch}", f"{what}: {len(ids)} messages"),
             )
             return Changed(messages=ids, batch=batch)
+
+    def clearable(self, app_id: int, *, model: str | None = None, before: float | None = None) -> int:
+        """How many messages ``clear`` would cancel."""
+        where, values = _clearable(app_id, model, before)
+        return int(self.db.value(f"SELECT count(*) FROM messages WHERE {where}", values) or 0)  # noqa: S608 - literals
 
     def restore(self, batch: int, now: float) -> Changed | None:
         """Undo a clear: what it cancelled waits again, expiry dates and all; None if there is no such batch, no messages if it was restored already."""

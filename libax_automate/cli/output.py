@@ -1,0 +1,229 @@
+"""Everything that is printed: the answer on stdout, talk on stderr; the only file that knows rich."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: what moves a terminal's cursor or rings its bell does not come out of a customer's name
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+#: below this a table that does not fit is stacked, field by field
+_NARROW = 72
+
+_STYLES = {
+    "running": "green", "sent": "green", "done": "green", "send": "green", "ok": "green",
+    "throttled": "yellow", "paused": "yellow", "held": "yellow", "waiting": "yellow", "warn": "yellow", "due": "yellow",
+    "halted": "red", "failed": "red", "in_doubt": "red", "crashed": "red", "bad": "red", "fenced": "red", "rejected": "red", "broken": "red",
+    "excluded": "dim", "skipped": "dim", "cancelled": "dim", "expired": "dim", "off": "dim",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: the item's key, its heading, how a value is shown."""
+
+    key: str
+    title: str = ""
+    right: bool = False
+    show: Callable[[Any], str] | None = None
+
+    @property
+    def heading(self) -> str:
+        """What stands above the column."""
+        return self.title or self.key.replace("_", " ")
+
+    def text(self, item: Mapping[str, Any]) -> str:
+        """The value for people, on one line and without control characters."""
+        value = item.get(self.key)
+        if self.show is not None:
+            value = self.show(value)
+        return clean(value)
+
+
+def clean(value: object) -> str:
+    """One line without control characters."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        value = ", ".join(map(str, value))
+    return _CONTROL.sub(" ", str(value)).strip()
+
+
+class Output:
+    """Where a command's words go. ``json`` silences what is for people on stdout."""
+
+    def __init__(self) -> None:
+        self.json = False
+
+    # -- the answer ----------------------------------------------------------------------------------------------------
+
+    def object(self, answer: Mapping[str, Any]) -> None:
+        """The one JSON object of a command."""
+        ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+        json.dump(answer, sys.stdout, ensure_ascii=ascii_only, indent=2 if terminal(sys.stdout) else None, default=str)
+        sys.stdout.write("\n")
+
+    def line(self, text: str = "") -> None:
+        """A line of the answer; nothing with ``--json``."""
+        if not self.json:
+            sys.stdout.write(f"{text}\n")
+
+    def raw(self, text: str) -> None:
+        """A document as the answer, as it is."""
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def items(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, empty: str = "", **extra: Any) -> None:
+        """A list as the whole answer: ``{"items": […], …}``, or a table."""
+        if self.json:
+            self.object({"items": [*items], **extra})
+        elif items:
+            self.table(items, columns)
+        elif empty:
+            self.line(empty)
+
+    def fact(self, answer: Mapping[str, Any], *, skip: Sequence[str] = (), show: Mapping[str, Callable[[Any], str]] | None = None) -> None:
+        """One thing as the whole answer: its JSON object, or ``key: value`` lines."""
+        if self.json:
+            self.object(answer)
+            return
+        shown = [(key, (show or {}).get(key, clean)(value)) for key, value in answer.items() if key not in skip]
+        pairs = [(key.replace("_", " "), text) for key, text in shown if text]
+        width = max((len(key) for key, _ in pairs), default=0)
+        for key, text in pairs:
+            self.line(_hang(f"{key + ':':<{width + 2}}", text, room(sys.stdout)))
+
+    def table(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+        """Rows for people: a table on a terminal, aligned columns in a pipe, ``key: value`` where it is narrow."""
+        rows = [[column.text(item) for column in columns] for item in items]
+        # a column in which nothing stands only takes room
+        kept = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+        columns, rows = [columns[index] for index in kept], [[row[index] for index in kept] for row in rows]
+        widths = [max(len(column.heading), *(len(row[index]) for row in rows)) for index, column in enumerate(columns)]
+        available = room(sys.stdout)
+        if available is not None and sum(widths) + 2 * len(widths) > available and available < _NARROW:
+            self._stacked(columns, rows, available)
+        elif terminal(sys.stdout):
+            self._rich(columns, rows)
+        else:
+            headings = [column.heading.upper() for column in columns]
+            for row in (headings, *rows):
+                cells = (cell.rjust(width) if column.right else cell.ljust(width) for cell, width, column in zip(row, widths, columns, strict=True))
+                self.line("  ".join(cells).rstrip())
+
+    def _stacked(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> None:
+        for number, row in enumerate(rows):
+            if number:
+                self.line()
+            for column, cell in zip(columns, row, strict=True):
+                if cell:
+                    self.line(_hang(f"{column.heading}: ", cell, width))
+
+    def _rich(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(table)
+
+    # -- talk ----------------------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """A line of talk on stderr; not under ``--json``, whose reader has the answer."""
+        if not self.json:
+            sys.stderr.write(f"{text}\n")
+
+    def warn(self, text: str) -> None:
+        """A line on stderr that is worth reading whatever the format of the answer."""
+        sys.stderr.write(f"{text}\n")
+
+    def detail(self, text: str, verbose: int) -> None:
+        """A line on stderr for those who asked for more."""
+        if verbose:
+            self.warn(text)
+
+    @contextlib.contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None] | None]:
+        """A bar with the time that is left, on stderr; None where no person watches."""
+        if self.json or not terminal(sys.stderr):
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=Console(file=sys.stderr), transient=True,
+        ) as bar:  # fmt: skip
+            task = bar.add_task(what, total=None)
+
+            def step(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            yield step
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def can_ask(self) -> bool:
+        """Whether a person is there to answer."""
+        return not self.json and terminal(sys.stdin) and terminal(sys.stderr)
+
+    def ask(self, question: str, choices: Sequence[str] = (), default: str = "") -> str:
+        """A question on stderr; with ``choices`` a unique beginning of one of them suffices. Raises KeyboardInterrupt at end of input."""
+        shown = f" [{'/'.join(choices)}]" if choices else ""
+        shown += f" ({default})" if default else ""
+        while True:
+            sys.stderr.write(f"{question}{shown}: ")
+            sys.stderr.flush()
+            line = sys.stdin.readline()
+            if not line:
+                raise KeyboardInterrupt
+            answer = line.strip() or default
+            if not choices:
+                return answer
+            found = [choice for choice in choices if answer and choice.startswith(answer.lower())]
+            if len(found) == 1:
+                return found[0]
+
+    def confirm(self, question: str) -> bool:
+        """Yes or no; no by default."""
+        return self.ask(question, ("yes", "no"), "no") == "yes"
+
+
+def terminal(stream: Any) -> bool:
+    """Whether a person looks at ``stream``."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def room(stream: Any) -> int | None:
+    """How many columns there are; None where nothing limits them."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if terminal(stream) else None
+
+
+def _hang(head: str, text: str, width: int | None) -> str:
+    import textwrap
+
+    if width is None or len(head) + len(text) <= width:
+        return f"{head}{text}".rstrip()
+    indent = " " * min(len(head), max(width // 3, 2))
+    return textwrap.fill(text, width=max(width, 20), initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)

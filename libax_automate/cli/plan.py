@@ -1,0 +1,84 @@
+"""``automate plan``: person by person, what a model would do, and why not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from libax_automate.cli.output import Column, Output
+from libax_automate.cli.session import Session, command
+from libax_automate.errors import UsageError
+
+if TYPE_CHECKING:
+    from libax_automate.engine.outbox import Draft
+
+app = typer.Typer()
+
+COLUMNS = (
+    Column("person"), Column("name"), Column("channel"), Column("app"), Column("to"), Column("says"), Column("verdict"), Column("reason"),
+)  # fmt: skip
+#: this much of a message shows which one it is
+_WORDS = 48
+
+
+def draft_item(draft: Draft) -> dict[str, Any]:
+    """A draft, JSON-ready."""
+    return {
+        "person": draft.person, "name": draft.name, "channel": str(draft.channel or ""), "app": draft.app, "to": draft.to,
+        "subject": draft.subject, "text": draft.text, "verdict": str(draft.verdict), "reason": draft.reason,
+        "occasion": draft.occasion, "step": draft.step,
+    }  # fmt: skip
+
+
+def table(out: Output, items: Iterable[dict[str, Any]]) -> None:
+    """The people of a plan, for people."""
+    rows = []
+    for item in items:
+        says = " ".join((item["subject"] or item["text"]).split()) if item["verdict"] != "excluded" else ""
+        rows.append({**item, "says": says if len(says) <= _WORDS else says[: _WORDS - 1] + "…"})
+    if rows:
+        out.table(rows, COLUMNS)
+
+
+@command(app, now=True)
+def plan(
+    session: Session,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE/MODEL.")],
+    on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="As on this day: 2026-12-24.")] = None,
+) -> None:
+    """Show who gets what, who does not and why; sends nothing."""
+    from libax_automate.engine.plan import plan_model
+
+    space = session.space
+    profile, spec = space.model(model)
+    made = plan_model(space, profile, spec, on=day_of(on, "--on") if on else None)
+    items = [draft_item(draft) for draft in made.drafts]
+    out = session.out
+    for row in made.bad_rows:
+        out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")
+    if (unnamed := made.bad - len(made.bad_rows)) > 0:
+        out.warn(f"… and {unnamed} more rows that cannot be read")
+    if out.json:
+        out.object({"items": items, **made.counts, "bad_rows": made.bad})
+        return
+    table(out, items)
+    counts = f"{made.counts['send']} to send, {made.counts['held']} held, {made.counts['excluded']} excluded"
+    if made.bad:
+        counts += f", {made.bad} rows that cannot be read"
+    out.line(counts)
+    reasons = Counter(item["reason"] for item in items if item["verdict"] == "excluded")
+    if len(reasons) > 1:
+        out.line("; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5)))
+
+
+def day_of(text: str, option: str) -> Any:
+    """A plain date; raises UsageError otherwise."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is no date", hint="write 2026-12-24") from None
