@@ -48,4 +48,5 @@ def automate_run() -> Callable[..., PlannedRun]:
     """Makes the ``run`` that a model's ``plan`` reads from: ``automate_run([record, …], day=date(2026, 12, 24))``."""
     from libax_automate.testing.run import PlannedRun
 
-    return PlannedRun
+    factory: Callable[..., PlannedRun] = PlannedRun
+    return factory
