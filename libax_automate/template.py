@@ -16,8 +16,9 @@ from libax_automate.errors import EmptyValue, TemplateError
 from libax_automate.locales import Locales
 from libax_automate.placeholder import pieces, rewrite
 
-#: characters of Jinja code, and pieces of it, in one template
+#: characters of Jinja code in one template, in one piece ({{ … }}, a condition), and pieces in a template
 MAX_CODE = 64 * 1024
+MAX_PIECE = 8 * 1024
 MAX_PIECES = 2_000
 
 
@@ -132,6 +133,8 @@ class Sandbox:
             code = [piece for is_code, piece in pieces(rewritten) if is_code]
             if len(code) > MAX_PIECES or sum(map(len, code)) > MAX_CODE:
                 raise TemplateError(f"the template has more than {MAX_PIECES} fields and tags, or more than {MAX_CODE} characters of them")
+            if max(map(len, code), default=0) > MAX_PIECE:
+                raise TemplateError(f"one {{{{ … }}}} or {{% … %}} is longer than {MAX_PIECE} characters")
             made = self._html if html else self._plain
             return Template(self, rewritten, made.parse(rewritten), made)
         except Exception as error:
@@ -140,8 +143,8 @@ class Sandbox:
     def expression(self, source: str) -> Expression:
         """Compile a condition or value; raises TemplateError."""
         try:
-            if len(source) > MAX_CODE:
-                raise TemplateError(f"the expression is longer than {MAX_CODE} characters")
+            if len(source) > MAX_PIECE:
+                raise TemplateError(f"the expression is longer than {MAX_PIECE} characters")
             parser = Parser(self._plain, source, state="variable")
             parsed = parser.parse_expression()
             if not parser.stream.eos:
