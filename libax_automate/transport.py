@@ -24,6 +24,7 @@ from libax_automate.errors import SetupError
 
 if TYPE_CHECKING:
     import ssl
+import sys
 
 #: seconds an unused connection is kept: shorter than the 5 s after which many servers drop theirs
 IDLE = 4.0
@@ -430,4 +431,30 @@ def choose(name: str | None = None) -> Callable[[Settings], Transport]:
         raise SetupError(f"there is no HTTP transport {wanted!r}", hint=f"AUTOMATE_HTTP is one of {', '.join(TRANSPORTS)}")
     if wanted == "pyreqwest" and importlib.util.find_spec("pyreqwest") is None:
         raise SetupError("the HTTP transport pyreqwest is not installed", hint='pip install "libax_automate[fast]"')
+    if wanted == "pyreqwest":
+        _load_pyreqwest()
     return TRANSPORTS[wanted]
+
+
+def _load_pyreqwest() -> None:
+    """Import ``pyreqwest`` in a thread that never ends.
+
+    Its allocator (mimalloc) ties itself to the thread that loads the library: when that one is a worker and ends,
+    the next call from any other thread is a segmentation fault (seen on 0.15.1, Python 3.11).
+    """
+    if "pyreqwest" in sys.modules:
+        return
+    if threading.current_thread() is threading.main_thread():
+        importlib.import_module("pyreqwest.client")
+        return
+    loaded = threading.Event()
+
+    def keep() -> None:
+        try:
+            importlib.import_module("pyreqwest.client")
+        finally:
+            loaded.set()
+        threading.Event().wait()
+
+    threading.Thread(target=keep, name="pyreqwest", daemon=True).start()
+    loaded.wait()
