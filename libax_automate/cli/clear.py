@@ -21,6 +21,7 @@ _STALE = 86400
 
 def clear(
     session: Session,
+    *,
     name: Annotated[str | None, typer.Argument(metavar="[APP]", help="An app, or PROFILE/APP.")] = None,
     error: Annotated[str | None, typer.Option("--error", metavar="ERROR", help="Resolve this error, with one of the next three.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try its messages again.")] = False,
@@ -42,7 +43,9 @@ def clear(
         raise UsageError("--error wants exactly one of --retry, --skip and --sent", hint="say what shall become of its messages")
     if error is None and not clears:
         if not session.out.can_ask():
-            raise UsageError("what shall be cleared?", hint="give APP, --older-than, --model, or --error E12 with --retry, --skip or --sent")
+            raise UsageError(
+                "what shall be cleared?", hint="give APP, --older-than, --model, or --error E12 with --retry, --skip or --sent"
+            )
         return walk(session)
     found = error_row(session, error) if error is not None else None
     cleared: list[dict[str, Any]] = []
@@ -80,7 +83,11 @@ def _cleared(session: Session, rows: list[AppRow], older_than: str | None, model
             return []
     items = []
     for row in rows:
-        what = " ".join(part for part in (f"{row.profile}/{row.name}", f"--older-than {older_than}" if older_than else "", f"--model {bare}" if bare else "") if part)
+        what = " ".join(
+            part
+            for part in (f"{row.profile}/{row.name}", f"--older-than {older_than}" if older_than else "", f"--model {bare}" if bare else "")
+            if part
+        )
         done = store.ledger.clear(row.id, now, model=bare or None, before=before, what=what) if counts[row.id] else None
         items.append(
             {
@@ -94,7 +101,9 @@ def _cleared(session: Session, rows: list[AppRow], older_than: str | None, model
 def _tell(session: Session, items: list[dict[str, Any]]) -> None:
     done = [item for item in items if item["batch"]]
     for item in done:
-        session.out.line(f"{item['app']}: {count(item['cleared'], 'message')} cleared ({item['batch']}); undo: automate queue restore {item['batch']}")
+        session.out.line(
+            f"{item['app']}: {count(item['cleared'], 'message')} cleared ({item['batch']}); undo: automate queue restore {item['batch']}"
+        )
     if items and not done:
         session.out.line("nothing waits that could be cleared")
 

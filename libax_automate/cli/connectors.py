@@ -86,7 +86,9 @@ def options_of(options: type[Options]) -> list[dict[str, Any]]:
         default = "required" if info.is_required() else info.get_default(call_default_factory=True)
         rows.append(
             {
-                "option": info.alias or name, "type": "secret" if is_secret(info) else _type(info.annotation), "required": info.is_required(),
+                "option": info.alias or name,
+                "type": "secret" if is_secret(info) else _type(info.annotation),
+                "required": info.is_required(),
                 "default": default if default is None or isinstance(default, str | int | float | bool) else str(default),
                 "description": info.description or "",
             }
@@ -105,7 +107,7 @@ def _type(annotation: Any) -> str:
         return _type(arguments[0])
     if origin is typing.Literal:
         return " | ".join(map(str, arguments))
-    if origin in (dict,) or (origin is not None and "Mapping" in str(origin)):
+    if origin is dict or (origin is not None and "Mapping" in str(origin)):
         return "table"
     if origin in (list, tuple, set, frozenset):
         return "list"

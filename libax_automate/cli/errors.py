@@ -52,7 +52,8 @@ def list_(
     many = len({error.profile for error in found}) > 1
     columns = [
         Column("id"), *([Column("profile")] if many else []), Column("app"), Column("class"), Column("cause"),
-        Column("id", "age", show=lambda id_: ages[id_]), Column("message"), Column("waiting", right=True), Column("resolution"), Column("hint"),
+        Column("id", "age", show=lambda id_: ages[id_]),
+        Column("message"), Column("waiting", right=True), Column("resolution"), Column("hint"),
     ]  # fmt: skip
     session.out.items(items, columns, empty="no errors")
 
@@ -136,7 +137,7 @@ def tell(session: Session, items: list[dict[str, Any]]) -> None:
             out.line(f"{where}: was resolved already: {item['resolution']}")
             continue
         rest = "" if item["state"] == "closed" else "; the error stays open for the others"
-        out.line(f"{where}: {count(len(item['messages']), 'message')} {_DONE[verb]}{rest}")
+        out.line(f"{where}: {count(len(item['messages']), 'message')} {_DONE[item['verb']]}{rest}")
     if not items:
         out.line("no errors")
     elif any(item["changed"] for item in items):

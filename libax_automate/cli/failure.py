@@ -23,7 +23,7 @@ def report(error: AutomateError, session: Session) -> int:
     if session.verbose > 1:
         _write(_masked("".join(traceback.format_exception(error)), session))
     if session.as_json:
-        _json(error.exit_code, error.kind, error.message, error.hint, session, problems(error))
+        _json(session, error.exit_code, error.kind, error.message, error.hint, problems(error))
     else:
         _write(_masked(f"{error}\n", session))
     return error.exit_code
@@ -39,7 +39,7 @@ def problems(error: AutomateError) -> list[dict[str, object]]:
 def usage(message: str, hint: str, session: Session) -> int:
     """The command line itself is wrong."""
     if session.as_json:
-        _json(2, "usage", message, hint, session)
+        _json(session, 2, "usage", message, hint)
     else:
         _write(f"{message} → {hint}\n")
     return 2
@@ -63,7 +63,7 @@ def crash(error: BaseException, session: Session) -> int:
     message = _masked(f"this is a fault of the program: {type(error).__name__}; {where}", session)
     hint = "please report it; -vv shows the traceback"
     if session.as_json:
-        _json(BUG, "bug", message, hint, session)
+        _json(session, BUG, "bug", message, hint)
     else:
         _write(f"{message} → {hint}\n")
     return BUG
@@ -75,7 +75,8 @@ def _preamble(session: Session) -> str:
     from libax_automate import __version__
 
     # no arguments: they may name people
-    return f"libax_automate {__version__}, Python {platform.python_version()}, {platform.platform()}\ncommand: {session.command or 'automate'}\n\n"
+    machine = f"Python {platform.python_version()}, {platform.platform()}"
+    return f"libax_automate {__version__}, {machine}\ncommand: {session.command or 'automate'}\n\n"
 
 
 def _kept(text: str, session: Session) -> Path | None:
@@ -105,7 +106,7 @@ def _masked(text: str, session: Session) -> str:
     return session.redactor.text(text) if session.redactor is not None else text
 
 
-def _json(code: int, kind: str, message: str, hint: str, session: Session, findings: list[dict[str, object]] | None = None) -> None:
+def _json(session: Session, code: int, kind: str, message: str, hint: str, findings: list[dict[str, object]] | None = None) -> None:  # noqa: PLR0917 - the fields of one object
     error: dict[str, object] = {"code": code, "kind": kind, "message": message, "hint": hint}
     if findings:
         error["problems"] = findings

@@ -20,7 +20,8 @@ _NARROW = 72
 _STYLES = {
     "running": "green", "sent": "green", "done": "green", "send": "green", "ok": "green",
     "throttled": "yellow", "paused": "yellow", "held": "yellow", "waiting": "yellow", "warn": "yellow", "due": "yellow",
-    "halted": "red", "failed": "red", "in_doubt": "red", "crashed": "red", "bad": "red", "fenced": "red", "rejected": "red", "broken": "red",
+    "halted": "red", "failed": "red", "in_doubt": "red", "crashed": "red", "bad": "red", "fenced": "red", "rejected": "red",
+    "broken": "red", "problem": "red", "warning": "yellow",
     "excluded": "dim", "skipped": "dim", "cancelled": "dim", "expired": "dim", "off": "dim",
 }  # fmt: skip
 
@@ -116,7 +117,10 @@ class Output:
         else:
             headings = [column.heading.upper() for column in columns]
             for row in (headings, *rows):
-                cells = (cell.rjust(width) if column.right else cell.ljust(width) for cell, width, column in zip(row, widths, columns, strict=True))
+                cells = (
+                    cell.rjust(width) if column.right else cell.ljust(width)
+                    for cell, width, column in zip(row, widths, columns, strict=True)
+                )
                 self.line("  ".join(cells).rstrip())
 
     def _stacked(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> None:

@@ -71,7 +71,7 @@ def plan(
     out.line(counts)
     reasons = Counter(item["reason"] for item in items if item["verdict"] == "excluded")
     if len(reasons) > 1:
-        out.line("; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5)))
+        out.line("; ".join(f"{number} x {reason}" for reason, number in reasons.most_common(5)))
 
 
 def day_of(text: str, option: str) -> Any:

@@ -92,7 +92,8 @@ def message_item(message: MessageRow) -> dict[str, Any]:
     return {
         "id": f"M{message.id}", "profile": message.profile, "app": message.app, "model": message.model,
         "task": f"T{message.task_id}" if message.task_id else None, "step": message.step, "person": message.person, "name": message.name,
-        "occasion": message.occasion, "channel": message.channel, "to": message.to, "state": str(message.state), "attempts": message.attempts,
+        "occasion": message.occasion, "channel": message.channel, "to": message.to,
+        "state": str(message.state), "attempts": message.attempts,
         "not_before": instant(message.not_before), "expires": instant(message.expires),
         "error": f"E{message.error_id}" if message.error_id else None, "reason": message.reason, "provider_id": message.provider_id,
         "created": instant(message.created_at), "ended": instant(message.ended_at),
@@ -124,7 +125,10 @@ def _show_message(session: Session, message: MessageRow) -> None:
             out.line(f"\n{text}")
     if attempts:
         out.line()
-        out.table(attempts, [Column("n", right=True), Column("started", show=when), Column("ended", show=when), Column("outcome"), Column("detail")])
+        out.table(
+            attempts,
+            [Column("n", right=True), Column("started", show=when), Column("ended", show=when), Column("outcome"), Column("detail")],
+        )
 
 
 @command(app)
@@ -136,7 +140,9 @@ def pause(session: Session, name: App) -> None:
 
 
 @command(app)
-def resume(session: Session, name: Annotated[str | None, typer.Argument(metavar="[APP]", help="An app; without one the fence.")] = None) -> None:
+def resume(
+    session: Session, name: Annotated[str | None, typer.Argument(metavar="[APP]", help="An app; without one the fence.")] = None
+) -> None:
     """Take a pause or a throttle back; without an app, release a restored database for sending."""
     if name is None:
         store = session.ledger
@@ -171,7 +177,9 @@ def restore(session: Session, batch: Annotated[str, typer.Argument(metavar="BATC
     if session.out.json:
         session.out.object({"batch": f"B{id_}", "restored": len(done.messages), "messages": [f"M{each}" for each in done.messages]})
     elif done.messages:
-        session.out.line(f"B{id_}: {count(len(done.messages), 'message')} wait again" if len(done.messages) != 1 else f"B{id_}: 1 message waits again")
+        session.out.line(
+            f"B{id_}: {count(len(done.messages), 'message')} wait again" if len(done.messages) != 1 else f"B{id_}: 1 message waits again"
+        )
     else:
         session.out.line(f"B{id_}: was restored already")
 

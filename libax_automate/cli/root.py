@@ -46,11 +46,11 @@ NOUNS: Mapping[str, tuple[str, str]] = {
 class Nouns(TyperGroup):
     """A group whose commands are imported one by one, by name."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Every noun."""
         return [*NOUNS]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """The noun's command, imported now; None where there is no such noun."""
         if cmd_name not in NOUNS:
             return None
@@ -62,7 +62,7 @@ class Nouns(TyperGroup):
             found.help = text
         return found
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The nouns with their line of help, of which none is imported."""
         with formatter.section("Commands"):
             formatter.write_dl([(noun, text) for noun, (_, text) in NOUNS.items()])

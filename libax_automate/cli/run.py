@@ -28,7 +28,8 @@ app = typer.Typer()
 NEEDS_PERSON = 3
 
 COLUMNS = (
-    Column("id"), Column("profile"), Column("model"), Column("slot"), Column("state"), Column("planned", right=True),
+    Column("id"), Column("profile"), Column("model"), Column("slot"), Column("state"), 
+    Column("planned", right=True),
     Column("excluded", right=True), Column("queued", right=True), Column("sent", right=True), Column("failed", right=True), Column("reason"),
 )  # fmt: skip
 
@@ -113,10 +114,33 @@ def _loop(session: Session, model: str | None) -> int:
 
         raise UsageError("--loop serves every model", hint="leave --model away; `automate models disable MODEL` takes one out")
     session.out.say("on duty; Ctrl-C ends it")
-    with stoppable() as stop:
-        run_loop(session.space, stop=stop.event)
+    with stoppable() as stop, _reloadable() as reload:
+        run_loop(session.reopen, stop=stop.event, report=lambda result: _news(session, result), reload=reload)
     # a service that is told to stop and stops has done well
     return 0 if stop.signal == signal.SIGTERM else stop.code
+
+
+@contextlib.contextmanager
+def _reloadable() -> Iterator[threading.Event]:
+    """SIGHUP asks for the profiles to be read again."""
+    reload = threading.Event()
+    try:
+        previous = signal.signal(signal.SIGHUP, lambda _number, _frame: reload.set())
+    except ValueError:  # not the main thread
+        yield reload
+        return
+    try:
+        yield reload
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def _news(session: Session, result: RunResult) -> None:
+    """What a service writes into its journal: news at once, and with ``-v`` every task."""
+    for line in result.news:
+        session.out.warn(line)
+    for task in result.tasks:
+        session.out.detail(f"T{task.id} {task.profile}/{task.model} {task.slot}: {task.state}, {task.sent} sent", session.verbose)
 
 
 def show(session: Session, result: RunResult) -> None:

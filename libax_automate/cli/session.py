@@ -19,6 +19,7 @@ from libax_automate.cli.output import Output
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
+    from libax_automate.clock import Clock
     from libax_automate.engine.redact import Redactor
     from libax_automate.engine.store import Store
     from libax_automate.engine.workspace import Workspace
@@ -66,6 +67,7 @@ class Session:
     #: the words of the command line that name a command, for crash reports
     command: str = ""
     _space: Workspace | None = None
+    _clock: Clock | None = None
 
     def take(self, given: Mapping[str, Any]) -> None:
         """Add global options; what stands later on the command line wins."""
@@ -78,10 +80,8 @@ class Session:
     def space(self) -> Workspace:
         """The workspace with its profiles; raises ProfileError with every finding."""
         if self._space is None or not self._space.profiles:
-            from libax_automate.engine.workspace import Workspace
-
             self.close()
-            self._space = self._ready(Workspace.open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ))
+            self._space = self.reopen()
             for profile in self._space.profiles:
                 for warning in profile.warnings:
                     self.out.detail(warning, self.verbose)
@@ -96,12 +96,18 @@ class Session:
             self._space = self._ready(Workspace((), database_path(self.db, self.environ)))
         return self._space
 
+    def reopen(self) -> Workspace:
+        """A workspace with the profiles as they are now, which the caller closes; time goes on as it did."""
+        from libax_automate.engine.workspace import Workspace
+
+        return self._ready(Workspace.open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ))
+
     def _ready(self, space: Workspace) -> Workspace:
         self.journal.hide(space.redactor)
         if self.now is not None:
             from libax_automate.clock import ShiftedClock
 
-            space.clock = ShiftedClock(self._instant(self.now, space))
+            self._clock = space.clock = self._clock or ShiftedClock(self._instant(self.now, space))
         return space
 
     def _instant(self, text: str, space: Workspace) -> datetime:

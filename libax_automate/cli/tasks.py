@@ -81,7 +81,7 @@ def show(session: Session, task: Annotated[str, typer.Argument(metavar="TASK", h
 
 
 def _move(session: Session, ids: list[str], verb: str) -> int:
-    items = []
+    items: list[dict[str, Any]] = []
     for id_ in dict.fromkeys(ids):
         task = task_row(session, id_)
         store: Store = session.books.store

@@ -43,7 +43,9 @@ def id_of(text: str, kind: str) -> int:
     if match is None:
         raise UsageError(f"{text!r} is no {_KINDS[kind]} id", hint=f"ids of {_KINDS[kind]}s look like {kind}12")
     if match[1] and match[1].upper() != kind:
-        raise UsageError(f"{text!r} is the id of a {_KINDS[match[1].upper()]}, not of a {_KINDS[kind]}", hint=f"give an id such as {kind}12")
+        raise UsageError(
+            f"{text!r} is the id of a {_KINDS[match[1].upper()]}, not of a {_KINDS[kind]}", hint=f"give an id such as {kind}12"
+        )
     return int(match[2])
 
 
@@ -61,7 +63,9 @@ def moment_of(text: str, zones: Sequence[ZoneInfo], option: str) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if len(zones) > 1:
-        raise UsageError(f"{option} {text!r} names no offset, and the profiles are in several timezones", hint=f"write {text}Z, or add --profile")
+        raise UsageError(
+            f"{option} {text!r} names no offset, and the profiles are in several timezones", hint=f"write {text}Z, or add --profile"
+        )
     from libax_automate.engine.walltime import instant_of
 
     return instant_of(moment, zones[0]) if zones else moment.astimezone(UTC)
