@@ -33,7 +33,10 @@ _LIMITS = (("monthdays", 1, 31), ("months", 1, 12), ("weekdays", 1, 7))
 
 
 def slots(schedule: Schedule, zone: ZoneInfo, after: datetime, until: datetime) -> Iterator[Slot]:
-    """The slots with ``after < instant <= until``, ascending; none in real time or by hand. Raises UsageError where the schedule cannot be read."""
+    """The slots with ``after < instant <= until``, ascending; none in real time or by hand.
+
+    Raises UsageError where the schedule cannot be read.
+    """
     table = compiled(schedule)
     return iter(()) if table is None else table.slots(zone, utc(after), utc(until))
 

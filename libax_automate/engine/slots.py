@@ -319,7 +319,7 @@ def _of_cron(line: str, first: date | None, last: date | None) -> Timetable:
 
 @lru_cache(maxsize=8192)
 def compiled(schedule: Schedule) -> Timetable | Interval | None:
-    """The schedule made ready, once; None where it has no slots (real time, or by hand alone). Raises UsageError where it cannot be read."""
+    """The schedule made ready, once; None where it has no slots (real time, by hand). Raises UsageError where it cannot be read."""
     first, last = schedule.start, schedule.end
     if schedule.realtime or not (schedule.at or schedule.cron is not None or schedule.every is not None):
         return None
