@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from libax_automate.record import Anniversary, Query, Record, Since, Span
+from libax_automate.normalise import instant_of
+from libax_automate.record import Anniversary, BadRow, Query, Record, Since, Span
 
 
 def _day(value: Any, zone: ZoneInfo) -> date | None:
@@ -46,6 +47,25 @@ def _equals(field: str, allowed: frozenset[str], record: Record) -> bool:
     if isinstance(value, list | tuple | set | frozenset):
         return any(_plain(part) in allowed for part in value)
     return _plain(value) in allowed
+
+
+def dated(query: Query, record: Record, zone: ZoneInfo) -> Record | BadRow:
+    """``record`` with the dates that ``query`` selects by read, where they came as text (a source's own column, ``31/12/2026``).
+
+    A text that is no date makes a BadRow: whoever is not selected for that reason is named, not passed over in silence.
+    """
+    for wanted in (query.anniversary, query.span, query.since):
+        if wanted is None:
+            continue
+        value = record.get(wanted.field)
+        if isinstance(value, str) and value:
+            try:
+                record[wanted.field] = instant_of(value, zone)
+            except ValueError as error:
+                return BadRow(record.where, wanted.field, str(error))
+        elif value is None and wanted.field in record.problems:
+            return BadRow(record.where, wanted.field, record.problems[wanted.field])
+    return record
 
 
 def matches(query: Query, record: Record, zone: ZoneInfo) -> bool:
