@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,6 @@ from libax_automate.errors import SetupError
 
 if TYPE_CHECKING:
     import ssl
-import sys
 
 #: seconds an unused connection is kept: shorter than the 5 s after which many servers drop theirs
 IDLE = 4.0

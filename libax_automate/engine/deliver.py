@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from libax_automate.connector import Connector
 from libax_automate.engine.gate import Gatekeeper
 from libax_automate.engine.journal import Journal
 from libax_automate.engine.lane import Lane
@@ -109,7 +108,7 @@ class Delivery:
             for profile, app, app_id in self._apps():
                 if app_id != error.app_id or (lane := self._lane(profile, app, app_id)) is None:
                     continue
-                if type(lane.connector).check is Connector.check or not self._gate.may_probe(app_id, now, _PROBE_AFTER):
+                if not lane.connector.checks_account() or not self._gate.may_probe(app_id, now, _PROBE_AFTER):
                     continue
                 try:
                     lane.connector.check()

@@ -22,7 +22,8 @@ def active_from(profile: Profile, now: datetime) -> datetime:
     if profile.activation is Activation.NEXT_DAY:
         tomorrow = local_of(now, profile.timezone).date() + timedelta(days=1)
         return instant_of(datetime.combine(tomorrow, time()), profile.timezone) - _TICK
-    return now - _TICK
+    # a schedule's grain is the minute: the slot of the minute in which a model is first seen is not before it
+    return now.replace(second=0, microsecond=0) - _TICK
 
 
 def see(space: Workspace, profile: Profile, spec: ModelSpec) -> ModelRow:

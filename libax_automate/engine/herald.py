@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from libax_automate.connector import Capability
@@ -69,7 +70,7 @@ def _of_task(space: Workspace, profile: Profile, task: TaskRow, now: datetime) -
     return queued
 
 
-def _draft(to: str, occasion: str, payload: dict[str, object], now: datetime) -> Draft:
+def _draft(to: str, occasion: str, payload: Mapping[str, object], now: datetime) -> Draft:
     return Draft(
         model=NOTICES, person=to, occasion=occasion, channel=Channel.EMAIL, to=to, payload=dict(payload), expires=now + _NOTICE_LIFE
     )  # fmt: skip

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
 from libax_automate.engine.outbox import Draft, Verdict
-from libax_automate.engine.select import matches
+from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
@@ -121,7 +121,7 @@ class Plan:
                 elif self.moment.baseline != item.baseline:
                     continue  # on the first pass only what was there before; later never again
                 else:
-                    draft = composer.compose(item, now=now, slot_instant=self.moment.slot.instant)
+                    draft = composer.compose(item, now=now, slot=self.moment.slot)
                 self.counts[draft.verdict] += 1
                 yield draft
         finally:
@@ -138,7 +138,8 @@ class Plan:
             connector.open()
             sources[app] = connector
         zone = self.profile.timezone
-        for row in sources[app].fetch(entity, query):
+        for found in sources[app].fetch(entity, query):
+            row = found if isinstance(found, BadRow) else dated(query, found, zone)
             if isinstance(row, BadRow):
                 self.bad += 1
                 if len(self.bad_rows) < _NAMED:

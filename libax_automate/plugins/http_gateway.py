@@ -82,11 +82,11 @@ class HttpOptions(Options):
     headers: dict[str, str | Secret] = Field(
         default_factory=dict, description='headers of every request; keys as { env = "NAME" }; values may hold {{ message.… }}'
     )
-    body_json: dict[str, Any | Secret] | list[Any | Secret] | None = Field(
+    body_json: dict[str, Any] | list[Any] | None = Field(
         None, alias="json", description="the JSON body; texts in it are templates over message.…, a lone {{ … }} keeps lists and null"
     )
-    form: dict[str, Any | Secret] | None = Field(None, description="the body as URL-encoded form fields, templates as in json")
-    query: dict[str, Any | Secret] | None = Field(None, description="query parameters, templates as in json")
+    form: dict[str, Any] | None = Field(None, description="the body as URL-encoded form fields, templates as in json")
+    query: dict[str, Any] | None = Field(None, description="query parameters, templates as in json")
     channels: Annotated[tuple[Literal["email", "sms", "whatsapp"], ...], BeforeValidator(_one_or_more)] = Field(
         ("sms",), min_length=1, description="what it carries"
     )
