@@ -44,7 +44,7 @@ path      = "outbox"
 # [apps.correio]
 # connector = "smtp"
 # host      = "smtp.example.com"
-# login     = "geral@example.com"
+# username  = "geral@example.com"
 # password  = { env = "SMTP_PASSWORD" }   # ou { file = "…" }, { credential = "…" }, { keyring = "serviço/utilizador" }
 # sender    = "geral@example.com"
 
@@ -123,7 +123,7 @@ path      = "outbox"
 # [apps.mail]
 # connector = "smtp"
 # host      = "smtp.example.com"
-# login     = "office@example.com"
+# username  = "office@example.com"
 # password  = { env = "SMTP_PASSWORD" }   # or { file = "…" }, { credential = "…" }, { keyring = "service/user" }
 # sender    = "office@example.com"
 
