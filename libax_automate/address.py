@@ -232,13 +232,13 @@ def check_place(where: Place, allow_private: Iterable[str] = (), *, plain_http: 
     if where.literal is not None:
         texts = (str(where.literal),)
     else:
+        why = "no address"
         try:
             texts = resolve(where.host, where.port)
         except (OSError, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or "no address"
-            raise Transient(f"{where.host} cannot be resolved: {why}", hint="check the name, and this machine's DNS") from None
+            texts, why = (), getattr(error, "strerror", None) or why
         if not texts:
-            raise Transient(f"{where.host} cannot be resolved: no address", hint="check the name, and this machine's DNS")
+            raise Transient(f"{where.host} cannot be resolved: {why}", hint="check the name, and this machine's DNS")
     covered = True
     for text in texts:
         # a scope ("fe80::1%eth0") never makes an address public

@@ -311,7 +311,7 @@ class ApiClient:
         else:
             own, _, query = path.partition("?")
             whole = f"{self._path.rstrip('/')}/{_quoted(own.lstrip('/'))}" if own else self._path or "/"
-        if "." in whole and any(part.lower().replace("%2e", ".") in {".", ".."} for part in whole.split("/")):
+        if ("." in whole or "%2" in whole) and any(part.lower().replace("%2e", ".") in {".", ".."} for part in whole.split("/")):
             raise ContentError(f"{self._host}: a path may not hold . or .. as a part", hint="is an id empty, or not what it should be?")
         query = "&".join(part for part in (self._query, _quoted(query)) if part)
         target = f"{whole}?{query}" if query else whole

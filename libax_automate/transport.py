@@ -8,6 +8,7 @@ they are told, whatever the name in the URL resolves to.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -110,6 +111,8 @@ class HttpcoreTransport:
     def __init__(self, settings: Settings) -> None:
         import httpcore
 
+        # its DEBUG lines quote every header of a reply, which may hold what nobody should read
+        logging.getLogger("httpcore").setLevel(logging.INFO)
         self._core = httpcore
         place = settings.place
         self._origin = httpcore.Origin(place.scheme.encode(), place.host.encode(), place.port)
@@ -304,6 +307,8 @@ class PyreqwestTransport:
     def send(self, method: str, target: str, headers: Headers, content: bytes) -> Answer:
         """Send one request; raises what :func:`verdict` says, NotSent also where the request could not even be built."""
         failure: NotSent | InDoubt
+        if self._closed:
+            raise NotSent("the client is closed")
         try:
             request = self._client.request(method, self._origin + target)
             if headers:
@@ -313,7 +318,7 @@ class PyreqwestTransport:
             # a limit of 0: otherwise the body is read with the headers, and its failure hides the status
             built = request.streamed_read_buffer_limit(0).build_streamed()
         except (ValueError, self._error) as error:
-            failure = NotSent("the client is closed" if self._closed else f"no such request can be made ({type(error).__name__})")
+            failure = NotSent(f"no such request can be made ({type(error).__name__})")
             raise failure from None
         try:
             with built as response:
@@ -394,7 +399,7 @@ def _causes(error: Any) -> Sequence[Mapping[str, str]]:
 def _words(error: BaseException, otherwise: str) -> str:
     """The innermost reason an HTTP library gives, without the URL it may quote."""
     causes = [cause["message"] for cause in _causes(error) if "://" not in cause["message"]]
-    text = causes[-1] if causes else str(error)
+    text = causes[-1] if causes else str(getattr(error, "message", error))
     text = _NUMBERS.sub("", " ".join(text.split()))[:200]
     return text if text and "://" not in text else otherwise
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from libax_automate.address import FRESH, Pin, check_url, place, ranges, refusal
 from libax_automate.errors import SetupError, Transient
 

@@ -195,6 +195,8 @@ class Service:
                 return
             if self._tls is not None:
                 connection = self._tls.wrap_socket(raw, server_side=True)
+                with self._lock:
+                    self._open.add(connection)
             with connection.makefile("rb") as stream:
                 while (request := _read(stream)) is not None:
                     if not self._respond(connection, request):
@@ -203,7 +205,7 @@ class Service:
             pass  # the client went away, or does not speak HTTP: that is its test's business
         finally:
             with self._lock:
-                self._open.discard(raw)
+                self._open -= {raw, connection}
             connection.close()
             raw.close()
 
