@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from libax_automate.engine.profile import keys
+from libax_automate.testing.mailbox import Mailbox
+from libax_automate.testing.service import Reply, Service
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +80,46 @@ def test_the_complete_profile_plans_its_birthdays(complete: Path, cli: Cli, monk
     assert verdicts["Ana Silva"] == "excluded"  # she has a mobile: the twin writes to her
     text = next(item["text"] for item in done.json["items"] if item["name"] == "João Conceição")
     assert text == "Olá João, feliz aniversário ao completar 51 anos."
+
+
+@pytest.mark.req("LX-10", "LX-13", "LX-16", "LX-47", "LX-50", "LX-54")
+def test_the_complete_profile_sends_to_a_mail_server_and_a_gateway(
+    complete: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, automate_mailbox: Mailbox, automate_service: Service
+) -> None:
+    text = complete.read_text(encoding="utf-8")
+    for old, new in (
+        ('host      = "mail.example.com"', f'host = "127.0.0.1"\nport = {automate_mailbox.port}\nsecurity = "none"'),
+        ('username  = "geral@example.com"\n', ""),
+        ('password  = { env = "SMTP_PASSWORD" } ', ""),
+        (
+            'url       = "https://sms.example.com/v1/messages"',
+            f'url = "{automate_service.url}/v1/messages"\nallow_private = ["127.0.0.0/8"]',
+        ),
+        ('activation = "next-day" ', 'activation = "immediate"'),
+        ('quiet       = "20:00-10:00"', 'quiet = "20:00-09:00"'),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    complete.write_text(text, encoding="utf-8")
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    automate_service.on("/v1/messages", Reply(202, {"id": "g-1"}))
+    assert cli("--profiles", complete, "run", "--now", MORNING).code == 0
+    done = cli("--profiles", complete, "run", "--now", CHRISTMAS_EVE)
+    assert done.code == 0, done.err
+    delivery = automate_mailbox.messages[0]
+    assert len(automate_mailbox.messages) == 1
+    assert sorted(delivery.recipients) == ["arquivo@example.com", "joao.conceicao@example.com", "loja@example.com"]
+    mail = delivery.parsed()
+    assert mail["Subject"] == "Feliz aniversário, João!"
+    assert mail["Reply-To"] == "geral@example.com"
+    assert "Bcc" not in mail
+    calls = [request.json() for request in automate_service.requests]
+    assert {call["to"]: call["text"] for call in calls} == {
+        "+351910000001": "Feliz aniversário, Ana! Padaria Central",
+        "+351910000003": "Feliz aniversário, Inês! Padaria Central",
+    }
+    assert all(request.headers["x-api-key"] == SECRETS["SMS_KEY"] for request in automate_service.requests)
 
 
 # the bakery
