@@ -51,7 +51,7 @@ class SmtpOptions(Options):
     password: Secret | None = Field(None, description="the login's password")
     sender: str = Field(description="From: geral@example.com or Padaria <geral@example.com>")
     timeout: float = Field(60, gt=0, le=600, description="seconds to wait for an answer; five times that for the last one")
-    ca_file: str | None = Field(None, description="PEM file of authorities to trust; default: the system's")
+    ca_file: str | None = Field(None, description="authorities to trust (PEM), instead of the system's")
 
     @field_validator("sender")
     @classmethod
@@ -88,8 +88,8 @@ class Smtp(Sender[SmtpOptions, Email]):
     title = "Any mail server: STARTTLS, TLS or a local one"
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.EMAIL})
     credentials = (
-        "Your mail provider's help names the SMTP server (often `smtp.` or `mail.` and your domain), the port and whether it wants STARTTLS "
-        "(587) or TLS (465). The login is mostly the whole mail address. Accounts with two-step login need an *app password*, made in the "
+        "Your mail provider's help names the SMTP server (often `smtp.` or `mail.` and your domain), the port and whether it wants "
+        "STARTTLS (587) or TLS (465). The login is mostly the whole mail address. Accounts with two-step login need an *app password*, made in the "
         "account's security settings."
     )
     limits = "Set by the server; many allow a few hundred messages an hour and answer 421 or 451 4.7.x beyond it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import tempfile
 import threading
@@ -255,14 +256,20 @@ class _Server(SMTP):
             await self.push(fault.reply)
         elif fault.hang_up:
             if moment == "DATA":
-                await self.push("354 go on")
-                if self.transport.can_write_eof():
-                    self.transport.write_eof()  # on the heels of the 354: before the final dot can have been written
+                self._go_on_and_end()
         else:
             await asyncio.Event().wait()
         if fault.hang_up:
             self.leave()
         return True
+
+    def _go_on_and_end(self) -> None:
+        """Ask for the text and close in one packet, so that no client can have written the final dot in between."""
+        if hasattr(socket, "TCP_CORK"):
+            self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        self.transport.write(b"354 go on\r\n")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def leave(self) -> None:
         """Close the line."""
