@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from libax_automate.engine.audience import Audience
-from libax_automate.engine.fields import Names
+from libax_automate.engine.fields import RECIPIENT, Names
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.profile.span import span_of
@@ -97,6 +97,12 @@ def _says(wording: Wording) -> bool:
     return bool(wording.text or wording.html or wording.template)
 
 
+def _inherited(wording: Wording, model: Wording) -> Wording:
+    """A step's own wording; what surrounds it comes from the model where the step does not say."""
+    around = ("reply_to", "sender", "cc", "bcc", "attachments", "max_chars") + (() if wording.template else ("subject",))
+    return replace(wording, **{name: getattr(wording, name) or getattr(model, name) for name in around})
+
+
 @dataclass(slots=True)
 class _Step:
     """What a model or one of its steps compiles to."""
@@ -153,7 +159,7 @@ class Composer:
         spec, profile = self._spec, self._profile
         at = next((each for each in spec.steps if each.name == name), None) if name else None
         conditions = self._where.order if self._where else ()
-        wording = at.wording if at is not None and _says(at.wording) else spec.wording
+        wording = _inherited(at.wording, spec.wording) if at is not None and _says(at.wording) else spec.wording
         if not name and spec.steps and not _says(wording) and spec.webhook is None:
             # a ladder whose every rung has its own wording has none itself
             return _Step(Channel.EMAIL, "", None, _heads(conditions))
@@ -248,7 +254,7 @@ class Composer:
             if name:
                 draft.payload["name"] = name
         elif webhook:
-            draft.payload = {"record": {**record, **candidate.extra}}
+            draft.payload = {"record": _listed(record, recipient, candidate.extra)}
         else:
             raise ProfileError(f"model {self._spec.name!r} has no message for step ''", hint="add text = … to the model")
         return self._timed(draft, candidate, now, slot, recipient)
@@ -306,6 +312,14 @@ class Composer:
             return _at(f"where: has no field {error.field!r}", recipient)
         except TemplateError as error:
             return f"where: {error.message}"
+
+
+def _listed(record: Record, recipient: Record, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of a webhook's list: the record's fields, the person it belongs to in full, and what the recipe adds."""
+    made = {**record, **extra}
+    if recipient is not record:
+        made[next((name for name in RECIPIENT if name in record), "contact")] = dict(recipient)
+    return made
 
 
 def _lifetime(text: str | None) -> Any:

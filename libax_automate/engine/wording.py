@@ -71,6 +71,8 @@ class Compiled:
         made: dict[str, Any] = dict(self._static)
         for key, template in self._parts:
             made[key] = template.render(context)
+        if self._channel is not Channel.EMAIL and "text" in made:
+            made["text"] = made["text"].strip()  # a line break at its end costs a character of 160
         if self._vars:
             made["vars"] = [template.render(context).strip() for template in self._vars]
         if self._params:
