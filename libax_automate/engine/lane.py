@@ -131,7 +131,10 @@ class Lane:
         while (parcel := get()) is not None:
             work, rows = parcel
             try:
-                if self._closed.is_set() or (self.pacer is not None and self._closed.wait(self.pacer.reserve())):
+                if work == self._resolve:
+                    # an orphan may have left: it is never simply handed back, whatever has closed the lane
+                    self._resolve(rows)
+                elif self._closed.is_set() or (self.pacer is not None and self._closed.wait(self.pacer.reserve())):
                     self._release(rows)
                 else:
                     work(rows)
