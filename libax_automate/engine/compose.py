@@ -169,7 +169,7 @@ class Composer:
         if not _says(wording):
             raise ProfileError(f"model {spec.name!r} has no message", hint="add text = …, html = … or template = …")
         generic = ""
-        if channel is Channel.EMAIL and not wording.subject and not wording.template:
+        if channel is Channel.EMAIL and not (wording.subject or "").strip() and not wording.template:
             generic = (subject or self._generic)(self._recipe.generic_subject)
         try:
             compiled = Compiled(

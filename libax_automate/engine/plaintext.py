@@ -15,7 +15,7 @@ _HIDDEN = frozenset({"style", "script", "head", "title"})
 _SPACE = re.compile(r"[ \t\r\n]+")
 #: Jinja code while HTML is parsed: private-use characters around its number (Unicode 23.5)
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}(\n?)")
 
 
 class _Reader(HTMLParser):
@@ -70,4 +70,9 @@ def text_source(html: str) -> str:
     text = text.replace("{{", "{ {").replace("{%", "{ %").replace("{#", "{ #")
     lines = [line.strip() for line in text.split("\n")]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-    return _MARK.sub(lambda found: codes[int(found[1])], text) + "\n"
+    return _MARK.sub(lambda found: _restored(codes[int(found[1])], found[2]), text) + "\n"
+
+
+def _restored(code: str, line_end: str) -> str:
+    # the sandbox drops the line break behind a tag, and here each of them is meant
+    return code + line_end * (2 if code.startswith("{%") else 1)
