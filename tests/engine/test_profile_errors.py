@@ -212,3 +212,13 @@ def test_a_recipe_without_messages_needs_no_text_and_a_webhook_model_neither(loa
     hook = '[apps.hook]\nconnector = "hook"\nurl = "https://example.com"\n'
     load(GOOD.replace('"birthday"', '"groups"').replace('text = "Olá (#FirstName#)"', ""))
     load(GOOD.replace('text = "Olá (#FirstName#)"', 'webhook = "hook"') + hook)
+
+
+def test_thousands_of_faults_are_cut_short_and_counted(load: Loading) -> None:
+    problems = load.problems('timezone = "UTC"\n' + "".join(f"k{number} = 1\n" for number in range(3000)))
+    assert len(problems) == 501
+    assert problems[-1].what == "and 2500 more"
+    warnings = load('[apps.gestao]\nconnector = "rows"\ncontacts = "c"\n' + "".join(
+        f'[models.m{number}]\nuse = "groups"\nsource = "gestao"\n' for number in range(600)
+    )).warnings  # fmt: skip
+    assert len(warnings) == 501

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 #: longer findings drown the next one
 _LONGEST = 400
 #: names compared with a misspelt one: comparing is slow, and a file of a hundred thousand names is no honest one
-_MOST = 1000
+_MOST = 200
+#: findings of one file that are shown; nobody reads on
+_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Findings:
         positions = Positions(text) if any(finding.place is None for finding in self._found.values()) else None
         problems: list[Problem] = []
         warnings: list[Problem] = []
-        for finding in self._found.values():
+        # problems first, should there be too many
+        for finding in sorted(self._found.values(), key=lambda finding: not finding.fatal)[:_SHOWN]:
             place = finding.place
             if place is None and positions is not None:
                 place = positions.key(finding.loc) if finding.key else positions.value(finding.loc)
@@ -125,6 +128,8 @@ class Findings:
             (problems if finding.fatal else warnings).append(problem)
         for placed in (problems, warnings):
             placed.sort(key=lambda problem: (problem.line, problem.column))
+        if (more := len(self._found) - _SHOWN) > 0:
+            (problems or warnings).append(Problem(path, 1, 1, f"and {more} more", "correct these first"))
         return problems, warnings
 
 

@@ -126,7 +126,7 @@ def _known(scope: Scope, name: str, loc: Loc, kind: type) -> type[Any] | None:
     if scope.findings.at(loc):
         return None
     if name not in scope.apps:
-        near = get_close_matches(name[:80], list(scope.apps)[:1000], 1)
+        near = get_close_matches(name[:80], list(scope.apps)[:200], 1)
         hint = f"did you mean {near[0]!r}?" if near else _apps(scope, kind) if scope.apps else f"add [apps.{name[:64]}]"
         scope.findings.problem(loc, f"there is no app {shown(name)}", hint)
         return None

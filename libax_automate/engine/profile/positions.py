@@ -14,6 +14,9 @@ Loc = tuple[str | int, ...]
 #: line and column, from 1, in characters
 Place = tuple[int, int]
 
+#: row and byte column, from 0, as tree-sitter counts them
+Point = tuple[int, int]
+
 #: nesting beyond this is refused elsewhere, and not followed here
 _DEEPEST = 64
 _HEADER = re.compile(r"^[ \t]*\[[ \t]*(apps|models)[ \t]*\.[ \t]*([\"']?)([A-Za-z0-9_-]+)\2[ \t]*\]", re.MULTILINE)
@@ -29,8 +32,8 @@ class Positions:
 
         source = text.encode("utf-8", "replace")
         self._lines = source.split(b"\n")
-        self._keys: dict[Loc, Place] = {(): (1, 1)}
-        self._values: dict[Loc, Place] = {}
+        self._keys: dict[Loc, Point] = {(): (0, 0)}
+        self._values: dict[Loc, Point] = {}
         #: arrays of tables -> index of the latest element
         self._latest: dict[Loc, int] = {}
         tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language())).parse(source)
@@ -44,11 +47,11 @@ class Positions:
         """Where the key that ``loc`` ends in stands; for what is not there, its nearest parent."""
         while loc not in self._keys:
             loc = loc[:-1]
-        return self._keys[loc]
+        return self._place(self._keys[loc])
 
     def value(self, loc: Loc) -> Place:
         """Where the value at ``loc`` stands; for a table that is its header."""
-        return self._values.get(loc) or self.key(loc)
+        return self._place(self._values[loc]) if loc in self._values else self.key(loc)
 
     def _table(self, node: Node) -> None:
         header = node.named_children[0] if node.named_children else None
@@ -56,7 +59,7 @@ class Positions:
             return
         parts = _parts(header)
         loc: Loc = ()
-        place = self._place(node)
+        place = node.start_point
         for number, part in enumerate(parts, 1):
             loc = (*loc, part)
             self._keys.setdefault(loc, place)
@@ -80,11 +83,11 @@ class Positions:
         loc = base
         for part in _parts(children[0]):
             loc = (*loc, part)
-            self._keys.setdefault(loc, self._place(children[0]))
+            self._keys.setdefault(loc, children[0].start_point)
         self._value(children[-1], loc, depth)
 
     def _value(self, node: Node, loc: Loc, depth: int) -> None:
-        self._values.setdefault(loc, self._place(node))
+        self._values.setdefault(loc, node.start_point)
         if depth > _DEEPEST:
             return
         if node.type == "inline_table":
@@ -93,11 +96,11 @@ class Positions:
                     self._pair(child, loc, depth + 1)
         elif node.type == "array":
             for index, child in enumerate(child for child in node.named_children if child.type != "comment"):
-                self._keys.setdefault((*loc, index), self._place(child))
+                self._keys.setdefault((*loc, index), child.start_point)
                 self._value(child, (*loc, index), depth + 1)
 
-    def _place(self, node: Node) -> Place:
-        row, column = node.start_point
+    def _place(self, point: Point) -> Place:
+        row, column = point
         # tree-sitter counts bytes, editors count characters
         return row + 1, len(self._lines[row][:column].decode("utf-8", "replace")) + 1
 
