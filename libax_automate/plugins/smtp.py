@@ -89,8 +89,8 @@ class Smtp(Sender[SmtpOptions, Email]):
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.EMAIL})
     credentials = (
         "Your mail provider's help names the SMTP server (often `smtp.` or `mail.` and your domain), the port and whether it wants "
-        "STARTTLS (587) or TLS (465). The login is mostly the whole mail address. Accounts with two-step login need an *app password*, made in the "
-        "account's security settings."
+        "STARTTLS (587) or TLS (465). The login is mostly the whole mail address. Accounts with two-step login need an *app password*, "
+        "made in the account's security settings."
     )
     limits = "Set by the server; many allow a few hundred messages an hour and answer 421 or 451 4.7.x beyond it."
     default_concurrency: ClassVar[int] = 1
