@@ -101,11 +101,19 @@ def one_pass(
         done = delivery.run(patience=patience)
         result.sent = done.sent
         touched |= done.tasks
-        if herald.announce(space) and not stop.is_set():
+        if herald.announce(space) + _reports(space) and not stop.is_set():
             Delivery(space, stop=stop).run()
     result.tasks = store.tasks.of(list(touched))
     _take_stock(space, result)
     return result
+
+
+def _reports(space: Workspace) -> int:
+    if not any(profile.report and profile.notify for profile in space.profiles):
+        return 0
+    from libax_automate.engine import digest  # the report's letters need Babel; most passes do not
+
+    return digest.post_due(space)
 
 
 def _take_stock(space: Workspace, result: RunResult) -> None:

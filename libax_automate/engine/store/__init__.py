@@ -7,6 +7,7 @@ from pathlib import Path
 from libax_automate.engine.store.apps import Apps
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.errors import Errors
+from libax_automate.engine.store.history import History
 from libax_automate.engine.store.ledger import Ledger
 from libax_automate.engine.store.queue import Queue
 from libax_automate.engine.store.tasks import Tasks
@@ -22,6 +23,7 @@ class Store:
         self.errors = Errors(self.db)
         self.tasks = Tasks(self.db)
         self.ledger = Ledger(self.db)
+        self.history = History(self.db)
         self.write = self.db.write
 
     def close(self) -> None:

@@ -1,0 +1,50 @@
+"""What a span of time came to, for reports."""
+
+from __future__ import annotations
+
+from libax_automate.engine.store.database import Database
+
+
+class History:
+    """Reading verbs over what has ended. Spans are [start, end) in epoch seconds."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def messages(self, profile: str, start: float, end: float) -> list[tuple[str, str, int]]:
+        """(app, state, how many) of the messages that ended in the span, notices apart."""
+        rows = self.db.rows(
+            "SELECT a.name, m.state, count(*) FROM messages m INDEXED BY messages_ended JOIN apps a ON a.id = m.app_id "
+            "JOIN models s ON s.id = m.model_id "
+            "WHERE m.ended_at >= ? AND m.ended_at < ? AND a.profile = ? AND s.system = 0 AND m.channel <> 'action' GROUP BY 1, 2",
+            (start, end, profile),
+        )
+        return [(str(app), str(state), int(count)) for app, state, count in rows]
+
+    def tasks(self, profile: str, start: float, end: float) -> list[tuple[str, str, int, int]]:
+        """(model, state, how many, people left out) of the tasks whose slot lies in the span."""
+        rows = self.db.rows(
+            "SELECT s.name, t.state, count(*), sum(t.excluded) FROM tasks t JOIN models s ON s.id = t.model_id "
+            "WHERE t.slot_at >= ? AND t.slot_at < ? AND s.profile = ? AND s.system = 0 GROUP BY 1, 2 ORDER BY 1, 2",
+            (start, end, profile),
+        )
+        return [(str(model), str(state), int(count), int(excluded or 0)) for model, state, count, excluded in rows]
+
+    def missed(self, profile: str, start: float, end: float) -> list[tuple[str, float]]:
+        """(model, slot) of the slots that nobody ran."""
+        rows = self.db.rows(
+            "SELECT s.name, t.slot_at FROM tasks t JOIN models s ON s.id = t.model_id "
+            "WHERE t.slot_at >= ? AND t.slot_at < ? AND s.profile = ? AND t.state = 'missed' ORDER BY 2",
+            (start, end, profile),
+        )
+        return [(str(model), float(at)) for model, at in rows]
+
+    def excluded(self, profile: str, start: float, end: float) -> int:
+        """People whom the span's tasks left out."""
+        return int(
+            self.db.value(
+                "SELECT sum(t.excluded) FROM tasks t JOIN models s ON s.id = t.model_id WHERE t.ended_at >= ? AND t.ended_at < ? AND s.profile = ?",
+                (start, end, profile),
+            )
+            or 0
+        )
