@@ -40,6 +40,8 @@ from libax_automate.template import Expression, Sandbox
 
 #: (channel, address) → why nothing may be sent there, or None
 Suppressed = Callable[[Channel, str], str | None]
+#: app → the channels it sends by
+ChannelsOf = Callable[[str], frozenset[Channel]]
 #: (step, person, occasion) → what the ledger says of it, or None
 Known = Callable[[str, str, str], str | None]
 
@@ -53,9 +55,7 @@ _ADDRESS = {
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
-def channel_of(
-    spec: ModelSpec, profile: Profile, *, step: str = "", channels_of: Callable[[str], frozenset[Channel]] | None = None
-) -> tuple[Channel, str]:
+def channel_of(spec: ModelSpec, profile: Profile, *, step: str = "", channels_of: ChannelsOf | None = None) -> tuple[Channel, str]:
     """The channel and the app that a model (or one of its steps) sends by; raises ProfileError where none is set.
 
     ``via``, else the default app of ``channel`` (LX-13); e-mail without one goes over the free plan (LX-15). Without ``channel``, the one
@@ -129,7 +129,7 @@ class Composer:
         *,
         sandbox: Sandbox | None = None,
         available: frozenset[str] | None = None,
-        channels_of: Callable[[str], frozenset[Channel]] | None = None,
+        channels_of: ChannelsOf | None = None,
         subject: Callable[[str], str] | None = None,
         suppressed: Suppressed | None = None,
         known: Known | None = None,
@@ -155,7 +155,7 @@ class Composer:
         except TemplateError as error:
             raise TemplateError(f"where: {error.message}", hint=error.hint) from None
 
-    def _compile(self, name: str, channels_of: Callable[[str], frozenset[Channel]] | None, subject: Callable[[str], str] | None) -> _Step:
+    def _compile(self, name: str, channels_of: ChannelsOf | None, subject: Callable[[str], str] | None) -> _Step:
         spec, profile = self._spec, self._profile
         at = next((each for each in spec.steps if each.name == name), None) if name else None
         conditions = self._where.order if self._where else ()
@@ -176,7 +176,7 @@ class Composer:
                 wording, channel, self._sandbox, defaults=profile.defaults, generic_subject=generic, language=profile.locale
             )
         except TemplateError as error:
-            raise TemplateError(f"step {name!r}, {error.message}" if name else error.message, hint=error.hint) from None
+            raise TemplateError(f"steps {name}, {error.message}" if name else error.message, hint=error.hint) from None
         used = [field for fields in compiled.fields.values() for field in fields]
         return _Step(channel, app, compiled, _heads((*conditions, *used)))
 
@@ -370,13 +370,15 @@ def fields_used(spec: ModelSpec, recipe: Model[Any], profile: Profile) -> set[st
     return {field for _, field in Composer(profile, spec, recipe).fields()}
 
 
-def check_fields(spec: ModelSpec, recipe: Model[Any], profile: Profile, available: frozenset[str] | None) -> list[str]:
+def check_fields(
+    spec: ModelSpec, recipe: Model[Any], profile: Profile, available: frozenset[str] | None, *, channels_of: ChannelsOf | None = None
+) -> list[str]:
     """What is wrong with the texts of a model, one line each, naming the key: what does not compile, and fields that no record has.
 
     ``available`` are the fields of the source's records; None where the source cannot tell, and then only wrong paths are found.
     """
     try:
-        composer = Composer(profile, spec, recipe, available=available)
+        composer = Composer(profile, spec, recipe, available=available, channels_of=channels_of)
     except (TemplateError, ProfileError) as error:
         return [str(error)]
     names = Names.of(recipe, available)

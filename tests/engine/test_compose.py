@@ -327,7 +327,7 @@ def test_a_template_that_fails_is_the_models_fault() -> None:
         ({"wording": Wording(template="1", vars=("a", "{{ }}"))}, r"vars\[2\]: "),
         ({"wording": Wording(template="1", params={"nome": "{{"})}, "params.nome: "),
         ({"where": "city =="}, "where: "),
-        ({"steps": (StepSpec(name="um", options={}, wording=Wording(text="{{")),)}, "step 'um', text: "),
+        ({"steps": (StepSpec(name="um", options={}, wording=Wording(text="{{")),)}, "steps um, text: "),
     ],
 )
 def test_what_does_not_compile_names_its_key(more: dict[str, Any], key: str) -> None:
