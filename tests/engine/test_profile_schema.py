@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import date, time
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -92,3 +93,8 @@ def test_the_installed_plugins_make_a_valid_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert _accepted(schema, '[apps.x]\nconnector = "csv"\ncontacts = "a.csv"\ninvoices = "b.csv"')
     assert not _accepted(schema, '[apps.x]\nconnector = "folder"\npth = "a"')
+
+
+@pytest.mark.parametrize("name", ["profiles.example.toml", "examples/padaria/profiles.toml"])
+def test_the_published_examples_fit_the_schema(name: str) -> None:
+    assert _accepted(profile_schema(Catalogue()), (Path(__file__).parents[2] / name).read_text("utf-8"))

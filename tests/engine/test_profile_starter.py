@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -83,3 +84,16 @@ def test_a_bad_name_or_folder_is_a_usage_error(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             write_starter(folder, name=name, language="pt")
         assert caught.value.hint
+
+
+@pytest.mark.parametrize("language", ["pt", "en"])
+def test_what_is_commented_out_works_when_it_is_not(tmp_path: Path, language: str) -> None:
+    profile = write_starter(tmp_path, name="acme", language=language)[0]
+    # a comment that holds a key or a header, and no prose
+    text = re.sub(r"^# (\[[a-z.]+\]$|[a-z_]+ +=)", r"\1", profile.read_text("utf-8"), flags=re.MULTILINE)
+    profile.write_text(text, "utf-8")
+    (loaded,) = load_profiles([profile], Catalogue(), {"SMTP_PASSWORD": "s3cret-key-0042"})
+    assert "smtp" in {app.connector for app in loaded.apps.values()}
+    assert loaded.report is not None
+    assert loaded.defaults.quiet is not None
+    assert all(model.where for model in loaded.models.values() if model.use == "birthday")
