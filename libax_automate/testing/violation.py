@@ -99,7 +99,8 @@ class Validator:
                 "paths": {operation.path: {operation.method: spec}},
             }
             # whether the document itself is flawless is its publisher's business
-            self._one[operation.label] = OpenAPI.from_dict(tree, config=Config(spec_validator_cls=None))
+            unchecked: Any = None
+            self._one[operation.label] = OpenAPI.from_dict(tree, config=Config(spec_validator_cls=unchecked))
         return self._one[operation.label]
 
     def _undocumented(self, operation: Operation, incoming: Incoming) -> Iterator[str]:

@@ -59,10 +59,11 @@ class Evasive(PostboxBase):
     pass
 
 
-@case(PostboxContract, "close_is_safe_twice_and_before_open")
+@case(PostboxContract, "close_is_safe_twice")
 class CloseOnce(PostboxBase):
     def close(self) -> None:
         self.api.close()
+        del self.api
 
 
 @case(PostboxContract, "open_sends_nothing")
