@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -70,18 +69,21 @@ def message_row(session: Session, text: str) -> MessageRow:
     return found
 
 
-def senders(session: Session) -> list[tuple[str, str]]:
-    """(profile, app) of every configured app that can have a queue; none where the profiles cannot be read."""
+def senders(session: Session) -> dict[tuple[str, str], str]:
+    """(profile, app) -> connector of every configured app that can have a queue; none where the profiles cannot be read."""
     from libax_automate.connector import Actor, Capability, Sender
 
-    found = []
-    with contextlib.suppress(ProfileError):
+    found: dict[tuple[str, str], str] = {}
+    try:
         space = session.space
-        for profile in space.profiles:
-            for app in profile.apps.values():
-                cls = space.catalogue.connector(app.connector)
-                if issubclass(cls, Sender | Actor) or Capability.WEBHOOK in cls.capabilities:
-                    found.append((profile.name, app.name))
+    except ProfileError as error:
+        session.out.detail(f"the profiles cannot be read: {error.message}", session.verbose)
+        return found
+    for profile in space.profiles:
+        for app in profile.apps.values():
+            cls = space.catalogue.connector(app.connector)
+            if issubclass(cls, Sender | Actor) or Capability.WEBHOOK in cls.capabilities:
+                found[profile.name, app.name] = app.connector
     return found
 
 

@@ -42,23 +42,28 @@ def queue_columns(session: Session, items: list[dict[str, Any]]) -> list[Column]
     return [*profile, Column("app"), Column("state"), *numbers, Column("oldest", show=when), Column("until", show=when), Column("reason")]
 
 
+def queues(session: Session) -> list[dict[str, Any]]:
+    """The queues of every app that can send: those that the database knows, and those that the profiles name and nothing has used yet."""
+    # profiles first: opening them opens the database anew
+    configured = senders(session)
+    rows = [row for row in app_rows(session) if not configured or (row.profile, row.name) in configured or row.sent or row.oldest]
+    known = {(row.profile, row.name) for row in rows}
+    items = [app_item(row) for row in rows]
+    items += [
+        {
+            "app": name, "profile": profile, "connector": connector, "state": "running", "waiting": 0, "sending": 0, "in_doubt": 0,
+            "failed": 0, "sent": 0, "oldest": None, "until": None, "reason": "",
+        }
+        for (profile, name), connector in configured.items()
+        if (profile, name) not in known
+    ]  # fmt: skip
+    return sorted(items, key=lambda item: (item["profile"], item["app"]))
+
+
 @command(app, "list")
 def list_(session: Session) -> None:
     """Show every app's queue: state, what waits, what is stuck."""
-    # profiles first: opening them opens the database anew
-    configured = senders(session)
-    rows = app_rows(session)
-    known = {(row.profile, row.name) for row in rows}
-    items = [app_item(row) for row in rows if (row.profile, row.name) in configured or row.sent or row.oldest or not configured]
-    fresh = [
-        {
-            "app": name, "profile": profile, "connector": session.space.profile(profile).apps[name].connector, "state": "running",
-            "waiting": 0, "sending": 0, "in_doubt": 0, "failed": 0, "sent": 0, "oldest": None, "until": None, "reason": "",
-        }
-        for profile, name in configured
-        if (profile, name) not in known
-    ]  # fmt: skip
-    items = sorted([*items, *fresh], key=lambda item: (item["profile"], item["app"]))
+    items = queues(session)
     session.out.items(items, queue_columns(session, items), empty="no apps that send")
 
 

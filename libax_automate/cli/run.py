@@ -28,10 +28,10 @@ app = typer.Typer()
 NEEDS_PERSON = 3
 
 COLUMNS = (
-    Column("id"), Column("profile"), Column("model"), Column("slot"), Column("state"), 
-    Column("planned", right=True),
-    Column("excluded", right=True), Column("queued", right=True), Column("sent", right=True), Column("failed", right=True), Column("reason"),
-)  # fmt: skip
+    *(Column(key) for key in ("id", "profile", "model", "slot", "state")),
+    *(Column(key, right=True) for key in ("planned", "excluded", "queued", "sent", "failed")),
+    Column("reason"),
+)
 
 
 def task_item(task: TaskRow) -> dict[str, Any]:

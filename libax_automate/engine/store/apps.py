@@ -182,6 +182,11 @@ class Apps:
         """Start counting refusals anew (after a person looked)."""
         self.db.conn.execute("UPDATE apps SET refused = '' WHERE id = ?", (app_id,))
 
+    def note(self, verb: str, target: str, detail: str, now: float) -> None:
+        """Write down what a person did with an app outside the queue (a test message)."""
+        with self.db.write() as conn:
+            conn.execute("INSERT INTO operations(at, verb, target, detail) VALUES (?, ?, ?, ?)", (now, verb, target, detail))
+
     # -- the fence -------------------------------------------------------------------------------------------------
 
     def fenced(self) -> bool:
