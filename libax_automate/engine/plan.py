@@ -104,6 +104,7 @@ class Plan:
             self.profile,
             self.spec,
             self.recipe,
+            available=self._available(sources),
             channels_of=lambda app: self.space.channels(self.profile, app),
             suppressed=suppressed if listed else None,
             known=known if row is not None and (self.look_up or self.spec.webhook) else None,
@@ -128,7 +129,13 @@ class Plan:
             for source in sources.values():
                 source.close()
 
-    def _fetch(self, sources: dict[str, Source[Any]], app: str | None, entity: str, query: Query) -> Iterator[Record]:
+    def _available(self, sources: dict[str, Source[Any]]) -> frozenset[str] | None:
+        entity = self.recipe.entity_name()
+        if self.spec.source is None or not entity:
+            return None
+        return self._source(sources, self.spec.source).fields(entity)
+
+    def _source(self, sources: dict[str, Source[Any]], app: str | None) -> Source[Any]:
         if app is None or app not in self.profile.apps:
             raise ProfileError(f"model {self.spec.name!r} names no source", hint=f'add: source = "APP" to [models.{self.spec.name}]')
         if app not in sources:
@@ -137,8 +144,11 @@ class Plan:
                 raise ProfileError(f"app {app!r} ({connector.name}) has no records to read", hint="name a source app")
             connector.open()
             sources[app] = connector
+        return sources[app]
+
+    def _fetch(self, sources: dict[str, Source[Any]], app: str | None, entity: str, query: Query) -> Iterator[Record]:
         zone = self.profile.timezone
-        for found in sources[app].fetch(entity, query):
+        for found in self._source(sources, app).fetch(entity, query):
             row = found if isinstance(found, BadRow) else dated(query, found, zone)
             if isinstance(row, BadRow):
                 self.bad += 1

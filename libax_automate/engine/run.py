@@ -23,6 +23,7 @@ from libax_automate.errors import AutomateError, PluginError, RateLimited, Tempo
 
 #: people left out that one task remembers by name; the rest are counted
 _REMARKS = 10_000
+_DAY = 86_400.0
 
 
 @dataclass
@@ -103,9 +104,22 @@ def one_pass(
         touched |= done.tasks
         if herald.announce(space) + _reports(space) and not stop.is_set():
             Delivery(space, stop=stop).run()
+    _forget(space)
     result.tasks = store.tasks.of(list(touched))
     _take_stock(space, result)
     return result
+
+
+def _forget(space: Workspace) -> None:
+    """Once a day, let go of wording that has been kept long enough."""
+    db, now = space.store.db, space.now()
+    if now - float(db.get("forgot", "0")) < _DAY:
+        return
+    for profile in space.profiles:
+        while space.store.ledger.forget(profile.name, now - profile.retention.total_seconds()):
+            pass
+    with db.write():
+        db.set("forgot", str(now))
 
 
 def _reports(space: Workspace) -> int:

@@ -190,6 +190,8 @@ class Profile:
     #: weekday (1 = Monday) and local time of the weekly report; None = none
     report: tuple[int, time] | None = None
     activation: Activation = Activation.NEXT_DAY
+    #: how long the wording of ended messages is kept; the row that keeps a person from hearing twice stays
+    retention: timedelta = timedelta(days=365)
     defaults: Defaults = field(default_factory=Defaults)
     apps: Mapping[str, AppSpec] = field(default_factory=dict)
     models: Mapping[str, ModelSpec] = field(default_factory=dict)

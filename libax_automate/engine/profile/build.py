@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -89,6 +90,7 @@ def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) ->
         notify=keys.notify,
         report=keys.report,
         activation=keys.activation,
+        retention=keys.retention or timedelta(days=365),
         defaults=defaults,
         apps=apps,
         models=models,

@@ -228,6 +228,7 @@ class ProfileKeys(Keys):
     activation: Annotated[Activation, _choice(Activation)] = Field(
         Activation.NEXT_DAY, description="When new schedule settings take effect (next-day, or immediate for tests and migrations)."
     )
+    retention: Limit | None = Field(None, description="How long the wording of ended messages is kept; default: 365d.")
 
 
 class DefaultsKeys(Keys):

@@ -154,17 +154,22 @@ class Ledger:
 
     # -- retention -----------------------------------------------------------------------------------------------------
 
-    def forget_payloads(self, before: float, *, limit: int = 50_000) -> int:
-        """Empty the wording of messages that ended before an instant; the row stays, for it is what keeps a message from being sent again."""
+    def forget(self, profile: str, before: float, *, limit: int = 20_000) -> int:
+        """Empty the wording of a profile's messages that ended before an instant, and their attempts; returns how many at once.
+
+        The row stays: it is what keeps a person from hearing the same twice.
+        """
         with self.db.write() as conn:
-            changed = conn.execute(
-                "UPDATE messages SET payload = '{}', name = '' WHERE id IN "
-                "(SELECT id FROM messages WHERE ended_at < ? AND payload <> '{}' LIMIT ?)",
-                (before, limit),
-            ).rowcount
+            ids = conn.execute(
+                "SELECT m.id FROM messages m INDEXED BY messages_ended JOIN models s ON s.id = m.model_id "
+                "WHERE m.ended_at < ? AND m.payload <> '{}' AND s.profile = ? LIMIT ?",
+                (before, profile, limit),
+            ).fetchall()
+            conn.executemany("UPDATE messages SET payload = '{}', name = '' WHERE id = ?", ids)
+            conn.executemany("DELETE FROM attempts WHERE message_id = ?", ids)
             conn.execute(
-                "DELETE FROM attempts WHERE message_id IN (SELECT id FROM messages WHERE ended_at < ? AND payload = '{}' AND attempts > 0 LIMIT ?)",
-                (before, limit),
+                "DELETE FROM remarks WHERE task_id IN (SELECT t.id FROM tasks t JOIN models s ON s.id = t.model_id "
+                "WHERE t.ended_at < ? AND s.profile = ?)",
+                (before, profile),
             )
-            conn.execute("DELETE FROM remarks WHERE task_id IN (SELECT id FROM tasks WHERE ended_at < ?)", (before,))
-            return changed
+            return len(ids)

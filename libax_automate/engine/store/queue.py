@@ -32,9 +32,17 @@ ORDER BY m.not_before, m.id LIMIT ?
 Gate = Callable[[Claimed], tuple[str, float, str] | None]
 
 
-def message_key(instance: uuid.UUID, message_id: int, generation: int) -> str:
-    """The idempotency key (a UUID): the same for every try of the same send, a new one after a person asks for another."""
-    return str(uuid.uuid5(instance, f"M{message_id}.{generation}"))
+def message_key(instance: bytes, message_id: int, generation: int) -> str:
+    """The idempotency key, a version 5 UUID (RFC 9562) of the database's own UUID and the message.
+
+    The same for every try of the same send, a new one after a person asks for another. Spelt out because
+    ``uuid.uuid5`` costs four times as much, once per message.
+    """
+    digest = bytearray(hashlib.sha1(b"%bM%d.%d" % (instance, message_id, generation), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Spool:
@@ -120,13 +128,13 @@ class Queue:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._instance: uuid.UUID | None = None
+        self._instance: bytes | None = None
 
     @property
-    def instance(self) -> uuid.UUID:
-        """This database's own name, from which its idempotency keys are made."""
+    def instance(self) -> bytes:
+        """This database's own UUID, from which its idempotency keys are made."""
         if self._instance is None:
-            self._instance = uuid.UUID(self.db.get("instance"))
+            self._instance = uuid.UUID(self.db.get("instance")).bytes
         return self._instance
 
     @contextlib.contextmanager
