@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from libax_automate.cli.output import Column
-from libax_automate.cli.plan import draft_item
+from libax_automate.cli.plan import draft_item, first_words
 from libax_automate.cli.run import task_item
 from libax_automate.cli.session import Session, command
 from libax_automate.cli.words import count
 
 app = typer.Typer()
-
-_WORDS = 48
 
 
 @command(app)
@@ -47,20 +45,14 @@ def demo(
     rows = []
     for item in items:
         got = item["verdict"] != "excluded"
-        says = " ".join((item["subject"] or item["text"]).split()) if got else ""
-        rows.append(
-            {
-                "model": item["model"], "who": item["name"] or item["person"], "got": says if len(says) <= _WORDS else says[: _WORDS - 1] + "…",
-                "why not": "" if got else item["reason"],
-            }
-        )  # fmt: skip
+        says = first_words(item) if got else ""
+        rows.append({"model": item["model"], "who": item["name"] or item["person"], "got": says, "why not": "" if got else item["reason"]})
     out.table(rows, [Column("model"), Column("who"), Column("got"), Column("why not")])
     for row in found.bad_rows:
         out.line(f"{row.where}: {f'{row.column}: ' if row.column else ''}{row.why}")
     out.line(f"\n{count(found.result.sent, 'message')} sent, that is, written as files:")
     for path in found.files:
         out.line(f"  {path}")
-    out.line(
-        f"\nA second pass sends nothing again:\n  automate run --profiles {where / 'profiles.toml'} --db {where / 'automate.db'} --now {found.day}T11:00"
-    )
+    again = f"automate run --profiles {where / 'profiles.toml'} --db {where / 'automate.db'} --now {found.day}T11:00"
+    out.line(f"\nA second pass sends nothing again:\n  {again}")
     out.line("\nYour own: automate init acme")

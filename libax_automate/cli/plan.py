@@ -33,12 +33,17 @@ def draft_item(draft: Draft) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def first_words(item: dict[str, Any]) -> str:
+    """As much of a message as shows which one it is."""
+    says = " ".join((item["subject"] or item["text"]).split())
+    return says if len(says) <= _WORDS else says[: _WORDS - 1] + "…"
+
+
 def table(out: Output, items: Iterable[dict[str, Any]]) -> None:
     """The people of a plan, for people."""
     rows = []
     for item in items:
-        says = " ".join((item["subject"] or item["text"]).split()) if item["verdict"] != "excluded" else ""
-        rows.append({**item, "says": says if len(says) <= _WORDS else says[: _WORDS - 1] + "…"})
+        rows.append({**item, "says": first_words(item) if item["verdict"] != "excluded" else ""})
     if rows:
         out.table(rows, COLUMNS)
 

@@ -40,7 +40,8 @@ def report(
         queued = digest.send(space, profile, first) if send else None
         items.append(
             {
-                "profile": profile.name, "week": f"{first:%G-W%V}", "first": first.isoformat(), "last": (first + timedelta(days=6)).isoformat(),
+                "profile": profile.name, "week": f"{first:%G-W%V}",
+                "first": first.isoformat(), "last": (first + timedelta(days=6)).isoformat(),
                 "subject": made.subject, "text": made.text, "html": made.html, "queued": queued,
             }
         )  # fmt: skip
@@ -50,7 +51,7 @@ def report(
         return
     for item in items:
         if send:
-            done = f"{count(item['queued'], 'letter')} queued; {'they leave' if item['queued'] != 1 else 'it leaves'} with the next: automate run"
+            done = f"{count(item['queued'], 'letter')} queued for the next: automate run"
             out.line(f"{item['profile']} {item['week']}: {done if item['queued'] else 'was sent already'}")
         elif html:
             out.raw(item["html"])

@@ -17,7 +17,7 @@ app = typer.Typer()
 @command(app, now=True)
 def status(session: Session) -> None:
     """Show apps, what waits, what is halted, the last and the next run."""
-    from libax_automate.engine.doctor import last_run
+    from libax_automate.engine.doctor import last_run, running
     from libax_automate.engine.explain import next_slot
     from libax_automate.engine.store.rows import AppState, MessageState
 
@@ -33,7 +33,8 @@ def status(session: Session) -> None:
     )
     realtime = [spec.name for profile in space.profiles for spec in profile.models.values() if spec.schedule.realtime and spec.enabled]
     errors = store.errors.listed(profiles=names) if store else []
-    last = last_run(space.db_path)
+    last = last_run(store)
+    holder = running(space.db_path)
     items = [item for item in queues(session) if item["profile"] in names]
     many = len(names) > 1
     answer: dict[str, Any] = {
@@ -44,6 +45,7 @@ def status(session: Session) -> None:
         "halted": [f"{row.profile}/{row.name}" if many else row.name for row in rows if row.state is AppState.HALTED],
         "fence": store.db.get("fenced") if store else "",
         "last_run": instant(last),
+        "running": holder,
         "next_run": instant(upcoming[0][0]) if upcoming else None,
         "next": [
             {"at": instant(moment), "profile": profile, "model": model, "slot": slot} for moment, profile, model, slot in upcoming[:10]
@@ -65,6 +67,8 @@ def status(session: Session) -> None:
         out.table(items, queue_columns(session, items))
     out.line(f"{count(answer['waiting'], 'message')} waiting")
     out.line(f"last run: {local(answer['last_run'], session.zone)}" if last else "last run: never")
+    if holder:
+        out.line(f"running: {holder}")
     if upcoming:
         moment, where, model, key = upcoming[0]
         out.line(f"next run: {key} {f'{where}/' if many else ''}{model}, in {age((moment - now).total_seconds())}")

@@ -55,12 +55,10 @@ def _note(path: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def last_run(path: Path) -> datetime | None:
-    """When the last pass over the database at ``path`` began, by the note beside it."""
-    try:
-        return datetime.fromisoformat(str(_note(path)["started"])).astimezone(UTC)
-    except (KeyError, ValueError):
-        return None
+def last_run(store: Store | None) -> datetime | None:
+    """When the last pass began; a process that stays counts from when it came."""
+    text = store.db.get("last_run") if store is not None else ""
+    return datetime.fromtimestamp(float(text), UTC) if text else None
 
 
 def running(path: Path) -> str | None:
@@ -144,7 +142,7 @@ def _profiles(space: Workspace) -> Iterator[Diagnosis]:
             yield Diagnosis("notices", State.OK, f"{profile.name}: go over this machine's own mail server (LX-15)")
     if space.profiles:
         models = sum(len(profile.models) for profile in space.profiles)
-        yield Diagnosis("profiles", State.OK, f"{len(space.profiles)} loaded, {models} models")
+        yield Diagnosis("profiles", State.OK, f"{len(space.profiles)} loaded, with {models} model{'' if models == 1 else 's'}")
 
 
 def _database(space: Workspace, store: Store) -> Iterator[Diagnosis]:
@@ -177,8 +175,8 @@ def _database(space: Workspace, store: Store) -> Iterator[Diagnosis]:
         )
 
 
-def _clock(space: Workspace, store: Store) -> Iterator[Diagnosis]:  # noqa: ARG001 - one of several looks
-    now, last = space.clock.now(), last_run(space.db_path)
+def _clock(space: Workspace, store: Store) -> Iterator[Diagnosis]:
+    now, last = space.clock.now(), last_run(store)
     if last is not None and last > now + timedelta(minutes=1):
         yield Diagnosis(
             "clock",
@@ -191,7 +189,7 @@ def _clock(space: Workspace, store: Store) -> Iterator[Diagnosis]:  # noqa: ARG0
 
 
 def _runs(space: Workspace, store: Store) -> Iterator[Diagnosis]:
-    now, last, holder = space.clock.now(), last_run(space.db_path), running(space.db_path)
+    now, last, holder = space.clock.now(), last_run(store), running(space.db_path)
     if holder is not None:
         yield Diagnosis("lock", State.OK, f"a process is running: {holder}")
     late: list[str] = []

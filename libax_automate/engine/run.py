@@ -77,6 +77,7 @@ def guard(space: Workspace, lock: RunLock) -> None:
         space.store.apps.fence("this database is older than the last one that ran here: it was restored from a backup")
     with db.write():
         db.set("runs", str(runs + 1))
+        db.set("last_run", str(space.now()))
         if not db.get("machine"):
             db.set("machine", here)
     lock.note(db.get("instance"), max(runs + 1, int(lock.noted.get("runs", 0)) if lock.noted.get("instance") == db.get("instance") else 0))
