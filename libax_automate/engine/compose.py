@@ -181,9 +181,9 @@ class Composer:
         return _Step(channel, app, compiled, _heads((*conditions, *used)))
 
     def _generic(self, key: str) -> str:
-        from libax_automate.engine.language import Language
+        from libax_automate.engine.language import language
 
-        return Language(self._profile.locale).text(key)
+        return language(self._profile.locale).subject(key)
 
     def fields(self) -> Iterator[tuple[str, str]]:
         """(key, dotted field) for every field that the model names: ``("text", "first_name")``."""
