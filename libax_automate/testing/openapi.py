@@ -134,7 +134,7 @@ class Document:
                     spec.pop("servers", None)
                     # the operation's own parameter of a name and place takes over from the path's
                     own = [self.resolve(parameter) for parameter in (*item.get("parameters", ()), *spec.get("parameters", ()))]
-                    parameters = tuple({(p["name"], p["in"]): p for p in own if not _ignored(p)}.values())
+                    parameters = tuple({(p["name"], p["in"]): _parameter(p) for p in own if not _ignored(p)}.values())
                     pattern = "".join("([^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]+\})", path))
                     name = spec.get("operationId") or f"{method.upper()} {path}"
                     yield Operation(name, method, path, spec, parameters, re.compile(pattern))
@@ -143,6 +143,12 @@ class Document:
 def _ignored(parameter: Mapping[str, Any]) -> bool:
     """Whether OpenAPI itself says that this definition "SHALL be ignored" (Parameter Object, ``in`` and ``name``)."""
     return bool(parameter["in"] == "header" and str(parameter["name"]).lower() in {"accept", "content-type", "authorization"})
+
+
+def _parameter(parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what only warns, and with deepObject exploded, which documents forget to say: the other form is defined nowhere."""
+    plain = {key: value for key, value in parameter.items() if key not in {"deprecated", "allowEmptyValue"}}
+    return {**plain, "explode": True} if plain.get("style") == "deepObject" else plain
 
 
 def _read(source: Path | str | Mapping[str, Any]) -> dict[str, Any]:

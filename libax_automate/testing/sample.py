@@ -26,6 +26,8 @@ _FORMATS = {
     "password": "example",
 }
 
+_TYPES: Mapping[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+
 
 def sample(schema: Any, resolve: Resolve, depth: int = 0) -> Any:
     """A value for ``schema``; ``resolve`` follows a ``$ref``."""
@@ -33,7 +35,7 @@ def sample(schema: Any, resolve: Resolve, depth: int = 0) -> Any:
     if not isinstance(schema, Mapping):
         return {}
     for key in ("example", "const", "default"):
-        if schema.get(key) is not None:
+        if schema.get(key) is not None and _fits(schema, schema[key]):
             return schema[key]
     if isinstance(schema.get("examples"), list) and schema["examples"]:
         return schema["examples"][0]
@@ -50,6 +52,15 @@ def sample(schema: Any, resolve: Resolve, depth: int = 0) -> Any:
         rest = {name: value for name, value in schema.items() if name != "allOf"}
         return sample(_merged([rest, *schema["allOf"]], resolve), resolve, depth)
     return _of_type(schema, resolve, depth)
+
+
+def _fits(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether an example is of the type it is an example of; published documents often have it wrong."""
+    types = schema.get("type", ())
+    wanted = [types] if isinstance(types, str) else list(types)
+    if isinstance(value, bool):  # which Python takes for a number, and JSON does not
+        return not wanted or "boolean" in wanted
+    return not wanted or any(isinstance(value, _TYPES.get(name, object)) for name in wanted)
 
 
 def _of_type(schema: Mapping[str, Any], resolve: Resolve, depth: int) -> Any:

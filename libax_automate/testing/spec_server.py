@@ -215,15 +215,18 @@ def _handler(server: SpecServer) -> type[BaseHTTPRequestHandler]:
             if answer.status == 0:
                 self.close_connection = True
                 return
+            # neither carries a body (RFC 9110 §15.3.5, §15.4.5), whatever a document shows for it
+            content = b"" if answer.status in {204, 304} else answer.body
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            if answer.media_type and answer.body and "Content-Type" not in answer.headers:
+            if answer.media_type and content and "Content-Type" not in answer.headers:
                 self.send_header("Content-Type", answer.media_type)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(content)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - http.server's names
 

@@ -84,6 +84,9 @@ class Validator:
             errors.extend(validator.iter_errors(request))
         except OpenAPIError as error:
             errors.append(error)
+        except Exception as error:
+            # a flaw of the document that its validator trips over: said, not swallowed, and no reason to hang up on a connector
+            yield f"{operation.label}: the document cannot be applied: {type(error).__name__}: {error}"
         for found in errors:
             for text in _told(found):
                 yield f"{operation.label}: {text}"
