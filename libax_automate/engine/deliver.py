@@ -43,7 +43,9 @@ class Delivered:
 class Delivery:
     """Drains every app that may send, all at once, each in its own order."""
 
-    def __init__(self, space: Workspace, *, stop: threading.Event | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(
+        self, space: Workspace, *, stop: threading.Event | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> None:
         self.space = space
         self.store = space.store
         self.clock = space.clock
@@ -112,7 +114,8 @@ class Delivery:
                     continue
                 try:
                     lane.connector.check()
-                except Exception:
+                except Exception as failure:
+                    self.space.log.info("app %s still does not work: %s", app.name, self.space.redactor.text(str(failure)))
                     continue
                 with self.store.write():
                     self.store.errors.retry(error.id, now)
@@ -188,7 +191,7 @@ class Delivery:
     def _claim(self, profile: Profile, app: AppSpec, app_id: int, now: float) -> list[Claimed]:
         lane = self._lanes.get(app_id)
         room = lane.window - lane.outstanding if lane else 1
-        if room <= 0 or (lane and 0 < lane.outstanding and room < min(lane.window // 2, lane.window - 1)):
+        if room <= 0 or (lane and lane.outstanding > 0 and room < min(lane.window // 2, lane.window - 1)):
             return []
         waiting = self.store.queue.next_waiting(app_id)
         if waiting is None or waiting > now or self.store.apps.state(app_id, now)[0] is not AppState.RUNNING:
@@ -266,9 +269,7 @@ class Delivery:
                         self.result.tasks.add(outcome.row.task_id)
                         self.result.sent += outcome.end is End.SENT
 
-    def _hold(
-        self, group: list[Outcome], app_id: int, profile: str, credential_id: int, now: float
-    ) -> list[tuple[Outcome, int]]:
+    def _hold(self, group: list[Outcome], app_id: int, profile: str, credential_id: int, now: float) -> list[tuple[Outcome, int]]:
         """Open the error of each cause; the first message of a shared cause carries it, its neighbours go back in line."""
         held = []
         for outcome in sorted(group, key=lambda each: each.row.id):
@@ -309,7 +310,10 @@ class Delivery:
         for outcome in group:
             if outcome.end is End.SENT and outcome.row.activity:
                 app_name, record_id = json.loads(outcome.row.activity)
-                payload = {"kind": "activity", "fields": {"message": f"M{outcome.row.id}", "channel": outcome.row.channel, "to": outcome.row.to}}
+                payload = {
+                    "kind": "activity",
+                    "fields": {"message": f"M{outcome.row.id}", "channel": outcome.row.channel, "to": outcome.row.to},
+                }
                 shown = json.loads(outcome.row.payload or "{}")
                 payload["fields"].update({key: shown[key] for key in ("subject", "text") if shown.get(key)})  # type: ignore[attr-defined]
                 payload["fields"]["at"] = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")  # type: ignore[index]

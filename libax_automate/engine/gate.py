@@ -91,7 +91,7 @@ class Gatekeeper:
                 return None
             if row.model_id not in held:
                 spec = self._specs.get(row.model_id)
-                owner, model = spec if spec else (profile, None)
+                owner, model = spec or (profile, None)
                 quiet = (model.quiet if model else None) or owner.defaults.quiet
                 weekdays = (model.send_weekdays if model else None) or owner.defaults.send_weekdays
                 held[row.model_id] = Hours(owner.timezone, quiet, weekdays).hold(instant)

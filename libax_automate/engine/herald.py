@@ -76,7 +76,9 @@ def _draft(to: str, occasion: str, payload: Mapping[str, object], now: datetime)
     )  # fmt: skip
 
 
-def post(space: Workspace, profile: Profile, drafts: list[Draft], now: datetime, *, avoid: ErrorRow | None = None, model: str = NOTICES) -> int:
+def post(
+    space: Workspace, profile: Profile, drafts: list[Draft], now: datetime, *, avoid: ErrorRow | None = None, model: str = NOTICES
+) -> int:
     """Queue mail of the program's own on an app that can send it now; in the caller's transaction. Returns how many are new."""
     if not drafts:
         return 0
@@ -95,7 +97,9 @@ def mailer(space: Workspace, profile: Profile, now: float, avoid: ErrorRow | Non
     names = sorted(profile.apps, key=lambda name: name != default)
     for name in names:
         app = profile.apps[name]
-        if Capability.EMAIL not in space.catalogue.connector(app.connector).capabilities or Channel.EMAIL not in space.channels(profile, name):
+        if Capability.EMAIL not in space.catalogue.connector(app.connector).capabilities or Channel.EMAIL not in space.channels(
+            profile, name
+        ):
             continue
         app_id = space.store.apps.register(profile.name, name, app.connector, app.credential)
         halted = avoid is not None and (app_id == avoid.app_id or space.store.apps.credential(app_id) == avoid.credential_id)

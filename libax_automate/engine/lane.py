@@ -71,7 +71,9 @@ class Lane:
         elif isinstance(connector, Actor):
             self._handler = connector.act  # type: ignore[assignment]  # an action is what an actor's queue holds
         else:
-            raise PluginError(f"app {app.name!r}: connector {connector.name!r} can send nothing", hint="name another app in via or [defaults]")
+            raise PluginError(
+                f"app {app.name!r}: connector {connector.name!r} can send nothing", hint="name another app in via or [defaults]"
+            )
         self._act = connector.act if isinstance(connector, Actor) else None
         self._key_ttl = connector.key_ttl()
         self._lookup = connector.lookup if isinstance(connector, Sender) and Capability.LOOKUP in connector.offers() else None
@@ -157,7 +159,7 @@ class Lane:
     def message(self, row: Claimed) -> Message:
         """What the connector gets of a row."""
         return outbox.message(
-            id=f"M{row.id}",
+            reference=f"M{row.id}",
             key=row.key,
             to=row.to,
             channel=Channel(row.channel),
@@ -197,7 +199,7 @@ class Lane:
         try:
             results = self.connector.send_batch(messages)
             if len(results) != len(messages):
-                raise PluginError(f"{self.connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")  # noqa: TRY301
+                raise PluginError(f"{self.connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")
         except BaseException as error:
             # a wrong number of answers comes after the call: nobody knows what was accepted
             told = OutcomeUnknown(str(error)) if isinstance(error, PluginError) else error
@@ -253,7 +255,9 @@ class Lane:
             age = self._clock.now().timestamp() - (row.first_at or row.started_at) + delays[row.tries] * 1.2
             if age < self._key_ttl.total_seconds():
                 self.close()
-                return Outcome(row, End.RETRY, cls="in_doubt", cause=f"{why}; sent again under the same key", delay=min(delays[row.tries], 15.0))
+                return Outcome(
+                    row, End.RETRY, cls="in_doubt", cause=f"{why}; sent again under the same key", delay=min(delays[row.tries], 15.0)
+                )
         if self._lookup is not None:
             try:
                 receipt = self._lookup(self.message(row))

@@ -42,7 +42,9 @@ class RunLock:
         except OSError:
             handle.close()
             pid, since = self.noted.get("pid", "?"), self.noted.get("started", "?")
-            raise LockHeld(f"another run holds {self.path.name}: pid {pid}, started {since}", hint="wait for it, or end that process") from None
+            raise LockHeld(
+                f"another run holds {self.path.name}: pid {pid}, started {since}", hint="wait for it, or end that process"
+            ) from None
         # read again: between the first look and the lock another run may have come and gone
         handle.seek(0)
         try:

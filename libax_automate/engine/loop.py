@@ -111,7 +111,10 @@ def _reloaded(
     try:
         fresh = reopen()
     except (ProfileError, AutomateError) as error:
-        space.log.error("the profiles have changed and cannot be used, the last good ones stay in force:\n%s", error)
+        space.log.error(  # noqa: TRY400 - a finding in a file, not a fault of the program
+            "the profiles have changed and cannot be used, the last good ones stay in force:\n%s",
+            error,
+        )
         return space, timetable, False
     fresh.adopt(space)
     return fresh, Timetable(fresh), True

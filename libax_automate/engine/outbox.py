@@ -98,31 +98,33 @@ def _files(folder: Path, names: list[str]) -> tuple[Attachment, ...]:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ContentError(f"attachment {name!r} cannot be read: {error.strerror}", hint="put the file back, then errors retry") from None
+            raise ContentError(
+                f"attachment {name!r} cannot be read: {error.strerror}", hint="put the file back, then errors retry"
+            ) from None
         files.append(Attachment(path.name, content, mimetypes.guess_type(path.name)[0] or "application/octet-stream"))
     return tuple(files)
 
 
 def message(
-    *, id: str, key: str, to: str, channel: Channel, person: str, payload: Mapping[str, Any], folder: Path, sent_at: datetime
+    *, reference: str, key: str, to: str, channel: Channel, person: str, payload: Mapping[str, Any], folder: Path, sent_at: datetime
 ) -> Message:
     """The value a connector gets, made from a queue row; raises ContentError or InvalidMessage where it cannot be made."""
     got = payload.get
     if channel is Channel.EMAIL:
         return Email(
-            id=id, key=key, to=to, person=person, sent_at=sent_at,
+            id=reference, key=key, to=to, person=person, sent_at=sent_at,
             subject=got("subject") or "", text=got("text") or "", html=got("html"), name=got("name") or "",
             sender=got("sender"), reply_to=got("reply_to"), cc=tuple(got("cc") or ()), bcc=tuple(got("bcc") or ()),
             attachments=_files(folder, payload["attachments"]) if got("attachments") else (),
             headers=got("headers") or {}, template=got("template"), params=got("params") or {}, vars=tuple(got("vars") or ()),
         )  # fmt: skip
     if channel is Channel.WEBHOOK:
-        at = datetime.fromisoformat(got("at")) if got("at") else None
-        return Call(id=id, key=key, to=to, person=person, sent_at=sent_at, type=got("type") or "", data=got("data") or {}, at=at)
+        at = datetime.fromisoformat(payload["at"]) if got("at") else None
+        return Call(id=reference, key=key, to=to, person=person, sent_at=sent_at, type=got("type") or "", data=got("data") or {}, at=at)
     if channel is Channel.ACTION:
-        return Action(id=id, key=key, to=to, person=person, sent_at=sent_at, kind=got("kind") or "", fields=got("fields") or {})
+        return Action(id=reference, key=key, to=to, person=person, sent_at=sent_at, kind=got("kind") or "", fields=got("fields") or {})
     return Text(
-        id=id, key=key, to=to, channel=channel, person=person, sent_at=sent_at,
+        id=reference, key=key, to=to, channel=channel, person=person, sent_at=sent_at,
         text=got("text") or "", name=got("name") or "", sender=got("sender"), template=got("template"),
         language=got("language") or "", params=got("params") or {}, vars=tuple(got("vars") or ()), extra=got("extra") or {},
     )  # fmt: skip

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
-from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.outbox import Draft
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.walltime import Slot, instant_of, local_of
@@ -170,7 +170,9 @@ def plan_model(space: Workspace, profile: Profile, spec: ModelSpec, *, on: date 
     zone = profile.timezone
     now = space.clock.now()
     day = on or local_of(now, zone).date()
-    local = datetime.combine(day, spec.schedule.at[0] if spec.schedule.at else time(9)) if on else local_of(now, zone).replace(microsecond=0)
+    local = (
+        datetime.combine(day, spec.schedule.at[0] if spec.schedule.at else time(9)) if on else local_of(now, zone).replace(microsecond=0)
+    )
     slot = Slot(local, instant_of(local, zone) if on else now)
     store = space.existing_store()
     row = store.tasks.model(profile.name, spec.name) if store else None

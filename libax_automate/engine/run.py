@@ -144,7 +144,9 @@ def _take_stock(space: Workspace, result: RunResult) -> None:
         now.append(f"E{error.id}")
         if now[-1] not in printed:
             where = f"{error.profile}/{error.app}" if many else error.app
-            result.news.append(f"E{error.id} {where}: {error.cause} ({error.waiting} waiting) → automate queue clear --error E{error.id} --retry")
+            result.news.append(
+                f"E{error.id} {where}: {error.cause} ({error.waiting} waiting) → automate queue clear --error E{error.id} --retry"
+            )
     for task in store.tasks.unresolved(names):
         now.append(f"T{task.id}")
         if now[-1] not in printed:
@@ -236,7 +238,9 @@ def _realtime(space: Workspace, profile: Profile, spec: ModelSpec, row: ModelRow
     day = local.date()
     if (spec.schedule.start and day < spec.schedule.start) or (spec.schedule.end and day > spec.schedule.end):
         return set()
-    moment = Moment(slot=Slot(local.replace(microsecond=0), now), first=day, last=day, bookmark=_at(row.bookmark), since=_at(row.first_seen))
+    moment = Moment(
+        slot=Slot(local.replace(microsecond=0), now), first=day, last=day, bookmark=_at(row.bookmark), since=_at(row.first_seen)
+    )
     try:
         found = next((d for d in Plan(space, profile, spec, space.recipe(spec), moment).drafts if d.verdict is not Verdict.EXCLUDED), None)
     except AutomateError as error:
@@ -286,7 +290,7 @@ def run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow)
             raise
         tasks.fail(task.id, space.redactor.text(str(error)), now=space.now())
     except Exception as error:
-        space.log.error("T%d: %s", task.id, error, exc_info=error)
+        space.log.exception("T%d", task.id)
         tasks.fail(task.id, space.redactor.text(f"{type(error).__name__}: {error}"), now=space.now())
 
 
@@ -305,7 +309,7 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
     plan = Plan(space, profile, spec, space.recipe(spec), moment, look_up=False)
     remarks: list[tuple[str, str, str, str]] = []
     with store.queue.spool() as spool:
-        planned, apps = _spool(space, profile, spec, plan, moment, remarks, spool.add)
+        planned, apps = _spool(plan, remarks, spool.add)
         remarks += [("bad row", "", row_.where, f"{row_.column}: {row_.why}" if row_.column else row_.why) for row_ in plan.bad_rows]
         month = local_of(started, profile.timezone).strftime("%Y-%m")
         with store.write():
@@ -317,10 +321,8 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
             )  # fmt: skip
 
 
-def _spool(
-    space: Workspace, profile: Profile, spec: ModelSpec, plan: Plan, moment: Moment, remarks: list[tuple[str, str, str, str]],
-    add: Callable[[Draft], None],
-) -> tuple[int, dict[str, int]]:  # fmt: skip
+def _spool(plan: Plan, remarks: list[tuple[str, str, str, str]], add: Callable[[Draft], None]) -> tuple[int, dict[str, int]]:
+    space, profile, spec = plan.space, plan.profile, plan.spec
     specs = space.apps(profile)
     apps: dict[str, int] = {}
 
@@ -339,11 +341,11 @@ def _spool(
         for draft in wanted():
             add(draft)
     else:
-        for call, people in pages(wanted(), profile=profile.name, spec=spec, slot=moment.slot):
+        for call, people in pages(wanted(), profile=profile.name, spec=spec, slot=plan.moment.slot):
             add(call)
             for draft in people:
                 # nobody writes to them: the row is what keeps a person from being listed twice
-                draft.baseline, draft.payload, draft.reason = True, {}, f"in the list for {call.app} ({moment.slot.key})"
+                draft.baseline, draft.payload, draft.reason = True, {}, f"in the list for {call.app} ({plan.moment.slot.key})"
                 add(draft)
     return sum(plan.counts.values()), apps
 

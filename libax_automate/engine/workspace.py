@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from libax_automate.clock import Clock, SystemClock
 from libax_automate.connector import Connector, Place
@@ -105,7 +105,7 @@ class Workspace:
 
     def adopt(self, other: Workspace) -> None:
         """Take over the open database of the workspace that this one replaces."""
-        self._store, other._store = other._store, None  # noqa: SLF001 - one class, two instances
+        self._store, other._store = other._store, None
 
     def close(self) -> None:
         """Let go of the database; safe twice."""
@@ -113,7 +113,7 @@ class Workspace:
             self._store.close()
             self._store = None
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

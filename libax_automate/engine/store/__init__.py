@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from libax_automate.engine.store.apps import Apps
 from libax_automate.engine.store.database import Database
@@ -30,7 +31,7 @@ class Store:
         """Let go of the file; safe twice."""
         self.db.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

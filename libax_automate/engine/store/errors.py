@@ -69,7 +69,7 @@ class Errors:
         if table is None:
             return True
         column, key = ("profile", "id") if table == "errors" else ("models.profile", "t.id")
-        found = self.db.value(f"SELECT {column} FROM {table} WHERE {key} = ?", (reference[1:],))  # noqa: S608 - literals above
+        found = self.db.value(f"SELECT {column} FROM {table} WHERE {key} = ?", (reference[1:],))
         return found is None or found in profiles
 
     def get(self, error_id: int) -> ErrorRow | None:
@@ -87,13 +87,13 @@ class Errors:
         waiting = 0
         if row[11] is None:
             where, value = ("app_id = ?", row[3]) if row[4] is None else ("app_id IN (SELECT id FROM apps WHERE credential_id = ?)", row[4])
-            waiting = int(self.db.value(f"SELECT count(*) FROM messages WHERE {where} AND state = 'waiting'", (value,)) or 0)  # noqa: S608 - literals
+            waiting = int(self.db.value(f"SELECT count(*) FROM messages WHERE {where} AND state = 'waiting'", (value,)) or 0)
         return ErrorRow(*[*row, messages, waiting])
 
     # -- an operator's verbs: compare-and-set, recorded, repeat-safe ---------------------------------------------------
 
     def retry(self, error_id: int, now: float, *, message: int | None = None) -> Changed:
-        """ "Apagar o erro" (LX-64): its messages go back to the head of the queue.
+        """LX-64, "apagar o erro": its messages go back to the head of the queue.
 
         A failed one gets a new idempotency key, for the provider did answer; one in doubt keeps its key, so that a
         provider that remembers it does not deliver twice.
@@ -111,7 +111,7 @@ class Errors:
             return done
 
     def skip(self, error_id: int, now: float, *, message: int | None = None) -> Changed:
-        """ "Apagar erro e ignorar mensagem" (LX-65): its messages end as skipped, the rest goes on."""
+        """LX-65, "apagar erro e ignorar mensagem": its messages end as skipped, the rest goes on."""
         return self._end(error_id, "skip", "skipped", now, message)
 
     def sent(self, error_id: int, now: float, *, message: int | None = None) -> Changed:

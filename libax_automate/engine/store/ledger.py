@@ -77,7 +77,7 @@ class Ledger:
         """How many messages are in an open state, notices apart."""
         rows = self.db.rows(
             "SELECT s.profile, count(*) FROM messages m JOIN models s ON s.id = m.model_id "
-            f"WHERE m.state = '{MessageState(state)}' AND s.system = 0 GROUP BY 1"  # noqa: S608 - a word of an enumeration
+            f"WHERE m.state = '{MessageState(state)}' AND s.system = 0 GROUP BY 1"
         )
         return sum(int(count) for profile, count in rows if profiles is None or profile in profiles)
 
@@ -87,7 +87,7 @@ class Ledger:
         """The dustbin: cancels what waits (of a model, or from before an instant) and leaves the error. A batch that ``restore`` undoes."""
         where, values = _clearable(app_id, model, before)
         with self.db.write() as conn:
-            ids = [int(row[0]) for row in conn.execute(f"SELECT id FROM messages WHERE {where} ORDER BY id", values)]  # noqa: S608 - literals
+            ids = [int(row[0]) for row in conn.execute(f"SELECT id FROM messages WHERE {where} ORDER BY id", values)]
             if not ids:
                 return Changed()
             batch = int(conn.execute("INSERT INTO batches(at, what) VALUES (?, ?)", (now, what)).lastrowid or 0)
@@ -105,10 +105,13 @@ class Ledger:
     def clearable(self, app_id: int, *, model: str | None = None, before: float | None = None) -> int:
         """How many messages ``clear`` would cancel."""
         where, values = _clearable(app_id, model, before)
-        return int(self.db.value(f"SELECT count(*) FROM messages WHERE {where}", values) or 0)  # noqa: S608 - literals
+        return int(self.db.value(f"SELECT count(*) FROM messages WHERE {where}", values) or 0)
 
     def restore(self, batch: int, now: float) -> Changed | None:
-        """Undo a clear: what it cancelled waits again, expiry dates and all; None if there is no such batch, no messages if it was restored already."""
+        """Undo a clear: what it cancelled waits again, expiry dates and all.
+
+        None if there is no such batch; no messages if it was restored already.
+        """
         with self.db.write() as conn:
             if self.db.row("SELECT 1 FROM batches WHERE id = ?", (batch,)) is None:
                 return None

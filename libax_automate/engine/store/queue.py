@@ -28,7 +28,8 @@ WHERE m.app_id = ? AND m.state = 'waiting' AND m.not_before <= ?
 ORDER BY m.not_before, m.id LIMIT ?
 """
 
-#: What a gate says of a row about to leave: None lets it go; otherwise its new state ("expired", "suppressed", or "waiting" with a later instant) and why.
+#: What a gate says of a row about to leave: None lets it go; otherwise its new state ("suppressed", or "waiting" with a later
+#: instant) and why.
 Gate = Callable[[Claimed], tuple[str, float, str] | None]
 
 
@@ -102,7 +103,7 @@ class Spool:
             for app, app_id in apps.items():
                 for state, ended in (("waiting", None), ("skipped", now)):
                     changed = conn.execute(
-                        f"INSERT OR IGNORE INTO messages({_COLUMNS}) SELECT ?, ?, ?, step, person, occasion, channel, recipient, name, payload, "  # noqa: S608
+                        f"INSERT OR IGNORE INTO messages({_COLUMNS}) SELECT ?, ?, ?, step, person, occasion, channel, recipient, name, payload, "
                         "state, not_before, expires, reason, ?, ?, activity, still FROM temp.spool WHERE app = ? AND state = ? ORDER BY rowid",
                         (app_id, model_id, task_id, now, ended, app, state),
                     ).rowcount
@@ -203,7 +204,7 @@ class Queue:
         return taken
 
     def settle(self, outcomes: Sequence[Outcome], now: float) -> None:
-        """T2 for what needs no error row: sent, released, retried, throttled, rejected, cancelled; FAILED and IN_DOUBT carry ``error_ids``' work done by the caller.
+        """T2: what became of attempts. FAILED and IN_DOUBT only have their attempt closed here: ``hold`` ties the message to its error.
 
         Compare-and-set on ``sending``: an outcome that comes twice changes nothing.
         """
@@ -249,7 +250,7 @@ class Queue:
         for id_ in ids:
             if id_ is not None:
                 counts[id_] = counts.get(id_, 0) + 1
-        self.db.many(f"UPDATE {table} SET {column} = {column} + ? WHERE id = ?", [(count, id_) for id_, count in counts.items()])  # noqa: S608 - both names are literals above
+        self.db.many(f"UPDATE {table} SET {column} = {column} + ? WHERE id = ?", [(count, id_) for id_, count in counts.items()])
 
     def hold(self, outcome: Outcome, error_id: int) -> None:
         """A message that an error holds: ``failed`` or ``in_doubt``, tied to the error."""

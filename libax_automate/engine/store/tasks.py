@@ -151,7 +151,10 @@ class Tasks:
         self.db.conn.execute("UPDATE models SET baseline_at = ? WHERE id = ?", (now, model_id))
 
     def recover(self, now: float) -> list[TaskRow]:
-        """Tasks that a dead process left running: they run again (nothing of theirs was committed); after three tries they are a person's. Only for the lock's holder."""
+        """Tasks that a dead process left running: they run again, for nothing of theirs was committed; after three tries they are a person's.
+
+        Only the holder of the run lock may ask.
+        """
         rows = [_task(row) for row in self.db.rows(_TASK + " WHERE t.state = 'running'")]
         for task in rows:
             if task.tries < 3:
@@ -213,7 +216,7 @@ class Tasks:
         marks = ",".join("?" * len(before))
         with self.db.write() as conn:
             changed = conn.execute(
-                f"UPDATE tasks SET state = ?, not_before = 0, tries = 0, notices = 0, ended_at = ? WHERE id = ? AND state IN ({marks})",  # noqa: S608
+                f"UPDATE tasks SET state = ?, not_before = 0, tries = 0, notices = 0, ended_at = ? WHERE id = ? AND state IN ({marks})",
                 (after, now if after == "cancelled" else None, task_id, *before),
             ).rowcount
             if changed:
