@@ -8,7 +8,7 @@ import typer
 
 from libax_automate.cli.finding import app_rows
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from libax_automate.engine.spec import AppSpec, Profile
     from libax_automate.message import Channel, Message
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 App = Annotated[str, typer.Argument(metavar="APP", help="An app, or PROFILE/APP.")]
 

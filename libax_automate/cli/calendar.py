@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import instant
 from libax_automate.errors import UsageError
 
-app = typer.Typer()
+app = noun()
 
 #: times of one model on one day that are named; beyond, they are counted
 _NAMED = 4

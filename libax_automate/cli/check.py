@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count
 
 if TYPE_CHECKING:
     from libax_automate.errors import Problem
 
-app = typer.Typer()
+app = noun()
 
 PROFILE = 78
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 
 if TYPE_CHECKING:
     from libax_automate.connector import Connector
     from libax_automate.options import Options
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 
 @command(app, "list")

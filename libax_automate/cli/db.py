@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count, span
 from libax_automate.errors import NotFound, StoreError, UsageError
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 DISK = 74
 

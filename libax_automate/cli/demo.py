@@ -10,10 +10,10 @@ import typer
 from libax_automate.cli.output import Column
 from libax_automate.cli.plan import draft_item, first_words
 from libax_automate.cli.run import task_item
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count
 
-app = typer.Typer()
+app = noun()
 
 
 @command(app)

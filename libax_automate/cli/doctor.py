@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from libax_automate.cli.output import Column
 from libax_automate.cli.run import NEEDS_PERSON
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 
-app = typer.Typer()
+app = noun()
 
 PROFILE, DISK = 78, 74
 

@@ -8,14 +8,14 @@ import typer
 
 from libax_automate.cli.finding import app_row, error_row, message_row
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import age, count, instant, local
 from libax_automate.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.store.rows import ErrorRow
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ERROR…", help="E12, or 12; several are fine.")]
 All = Annotated[bool, typer.Option("--all", help="Every open error.")]

@@ -9,10 +9,10 @@ import typer
 from libax_automate.cli.output import Column
 from libax_automate.cli.plan import day_of, draft_item
 from libax_automate.cli.queue import message_item
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import instant, local
 
-app = typer.Typer()
+app = noun()
 
 _VERDICTS = {True: "ok", False: "excluded", None: ""}
 

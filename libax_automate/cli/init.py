@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 
-app = typer.Typer()
+app = noun()
 
 _LANGUAGES = ("pt", "pt_BR", "en")
 

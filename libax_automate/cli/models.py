@@ -8,10 +8,10 @@ import typer
 
 from libax_automate.cli.output import Column
 from libax_automate.cli.run import NEEDS_PERSON, show, stoppable
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import instant, local
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE/MODEL.")]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libax_automate.cli.output import Column, Output
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.errors import UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.outbox import Draft
 
-app = typer.Typer()
+app = noun()
 
 COLUMNS = (
     Column("person"), Column("name"), Column("channel"), Column("app"), Column("to"), Column("says"), Column("verdict"), Column("reason"),
@@ -41,9 +41,7 @@ def first_words(item: dict[str, Any]) -> str:
 
 def table(out: Output, items: Iterable[dict[str, Any]]) -> None:
     """The people of a plan, for people."""
-    rows = []
-    for item in items:
-        rows.append({**item, "says": first_words(item) if item["verdict"] != "excluded" else ""})
+    rows = [{**item, "says": first_words(item) if item["verdict"] != "excluded" else ""} for item in items]
     if rows:
         out.table(rows, COLUMNS)
 

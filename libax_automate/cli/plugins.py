@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 
 @command(app, "list")

@@ -10,14 +10,14 @@ import typer
 from libax_automate.cli import clear
 from libax_automate.cli.finding import app_row, app_rows, message_row, senders, several
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count, id_of, instant, is_id, local
 from libax_automate.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.store.rows import AppRow, MessageRow
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 App = Annotated[str, typer.Argument(metavar="APP", help="An app, or PROFILE/APP.")]
 

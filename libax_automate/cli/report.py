@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count
 from libax_automate.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.spec import Profile
 
-app = typer.Typer()
+app = noun()
 
 
 @command(app, now=True)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libax_automate.cli.output import Column, terminal
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count
 
 if TYPE_CHECKING:
     from libax_automate.engine.run import RunResult
     from libax_automate.engine.store.rows import TaskRow
 
-app = typer.Typer()
+app = noun()
 
 #: what a person has to look at
 NEEDS_PERSON = 3

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import typer
+from libax_automate.cli.session import Session, command, noun
 
-from libax_automate.cli.session import Session, command
-
-app = typer.Typer()
+app = noun()
 
 
 @command(app)

@@ -152,6 +152,11 @@ class Session:
             self.close()
 
 
+def noun() -> typer.Typer:
+    """A noun's own command line; help in plain text, which needs no rich and fits any terminal."""
+    return typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
 def command(app: typer.Typer, name: str | None = None, *, now: bool = False, hidden: bool = False) -> Callable[[Body], Body]:
     """Register ``body(session, …)`` as a command with the options that all commands share.
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from libax_automate.cli.finding import app_rows
 from libax_automate.cli.queue import queue_columns, queues
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import age, count, instant, local
 
-app = typer.Typer()
+app = noun()
 
 
 @command(app, now=True)

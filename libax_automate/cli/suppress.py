@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libax_automate.cli.output import Column
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count
 from libax_automate.errors import InputDataError, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.spec import Profile
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS…", help="An e-mail address or a mobile number; several are fine.")]
 Over = Annotated[str, typer.Option("--channel", metavar="CHANNEL", help="email, sms or whatsapp alone; by default all.")]

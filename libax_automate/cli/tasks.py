@@ -9,7 +9,7 @@ import typer
 from libax_automate.cli.finding import task_row
 from libax_automate.cli.output import Column
 from libax_automate.cli.run import COLUMNS, task_item
-from libax_automate.cli.session import Session, command
+from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import instant, local, span
 from libax_automate.errors import NotFound, UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from libax_automate.engine.store import Store
     from libax_automate.engine.store.rows import TaskRow
 
-app = typer.Typer(no_args_is_help=True)
+app = noun()
 
 Ids = Annotated[list[str], typer.Argument(metavar="TASK…", help="T77, or 77; several are fine.")]
 
