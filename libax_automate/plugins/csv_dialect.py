@@ -54,7 +54,7 @@ def open_lines(path: Path, shown: str, rewrite: str | None = None) -> BinaryIO:
         raise _unreadable(shown, error) from None
     except UnicodeError as error:
         raise InputDataError(f"{shown} cannot be read as {rewrite}: {error}", hint="save it again as CSV UTF-8") from None
-    return copy  # type: ignore[return-value]  # typeshed calls it a wrapper
+    return copy
 
 
 def _unreadable(shown: str, error: OSError) -> InputDataError:
@@ -87,7 +87,7 @@ def look(path: Path, shown: str, *, encoding: str | None = None, delimiter: str 
         final = "utf-8" if rewrite else codec or seen.encoding
         file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) and not rewrite else 0)
         header, sign, line = _header(file, shown, final, delimiter)
-        return Dialect(final, sign, header, file.tell(), line, quotes=seen.quotes, nuls=seen.nuls, rewrite=rewrite)
+        return Dialect(final, sign, header, file.tell(), line, seen.quotes, seen.nuls, rewrite)
 
 
 def _known(encoding: str, shown: str) -> str:
@@ -111,18 +111,30 @@ class _Survey:
 def _survey(file: BinaryIO) -> _Survey:
     """UTF-8 unless the bytes speak against it; a few broken letters in a UTF-8 file are bad rows, not another encoding."""
     file.seek(0)
-    quotes = nuls = False
-    good = bad = 0
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    quotes = nuls = broken = False
+    decoder = codecs.getincrementaldecoder("utf-8")()
     while chunk := file.read(_CHUNK):
         quotes = quotes or b'"' in chunk
         nuls = nuls or b"\0" in chunk
+        if not broken:
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                broken = True
+    return _Survey("cp1252" if broken and _is_mostly_broken(file) else "utf-8", quotes, nuls)
+
+
+def _is_mostly_broken(file: BinaryIO) -> bool:
+    """In text of another encoding nearly every letter beyond ASCII is broken UTF-8."""
+    file.seek(0)
+    beyond = broken = 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while chunk := file.read(_CHUNK):
         if not chunk.isascii():
             text = decoder.decode(chunk)
-            bad += text.count("\ufffd")
-            good += len(text) - len(text.encode("ascii", "ignore"))
-    # in text of another encoding nearly every letter beyond ASCII is broken UTF-8; ``good`` counts the broken ones too
-    return _Survey("cp1252" if bad * 10 > good else "utf-8", quotes, nuls)
+            broken += text.count("\ufffd")
+            beyond += len(text) - len(text.encode("ascii", "ignore"))
+    return broken * 10 > beyond
 
 
 def _header(file: BinaryIO, shown: str, encoding: str, delimiter: str | None) -> tuple[tuple[str, ...], str, int]:
@@ -167,7 +179,7 @@ def name_columns(
     Columns named in ``fields`` come first, then canonical names, then common headings; what remains keeps its own
     name in snake_case. No two columns share a name.
     """
-    columns = {}
+    columns: dict[str, int] = {}
     for index, heading in enumerate(header):
         if heading and columns.setdefault(heading.casefold(), index) != index:
             raise InputDataError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
+import itertools
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from libax_automate.plugins.csv_dialect import Dialect
 from libax_automate.record import BadRow
@@ -28,6 +31,17 @@ class Probe:
     judge: Callable[[str], bool | str]
 
 
+_Cell = TypeVar("_Cell", str, bytes)
+
+
+def _judged(probe: Probe, known: dict[_Cell, bool | str], key: _Cell, cell: str) -> bool | str:
+    """The probe's verdict on a cell that is met for the first time."""
+    if len(known) >= _VERDICTS:
+        known.clear()
+    verdict = known[key] = probe.judge(cell.strip())
+    return verdict
+
+
 class Rows:
     """Reads ``file`` from where it stands; ``line`` physical lines are before it. Made for one reader, once."""
 
@@ -47,77 +61,118 @@ class Rows:
         """``clientes.csv:12``."""
         return f"{self._shown}:{line}"
 
-    def read(self, probe: Probe | None = None) -> Iterator[tuple[int, list[str]] | BadRow]:
+    def read(self, probe: Probe | None = None, *, placed: bool = False) -> Iterator[tuple[int, list[str]] | BadRow]:
         """The first physical line and the cells of each row that ``probe`` keeps; BadRow for each that cannot be read.
 
-        Blank lines, and lines of nothing but delimiters, are no rows.
-
-        Most lines hold no quote: counting their delimiters proves their shape, and only the judged cell is cut out.
-        A line that holds one goes through the csv module, unless it is quoted throughout, which counting proves too.
+        Blank lines, and lines of nothing but delimiters, are no rows. With ``placed`` the file stands, and ``line`` counts, at
+        the end of each row as it is answered.
         """
+        dialect = self._dialect
+        if dialect.quotes and not (dialect.nuls or placed):
+            yield from self._swift(probe)
+        yield from self._steady(probe)
+
+    def _swift(self, probe: Probe | None) -> Iterator[tuple[int, list[str]] | BadRow]:
+        """Quotes, and nothing wrong yet: the csv module reads on its own. Leaves at the first row that is in doubt."""
+        width, column = self._width, probe.column if probe else 0
+        known: dict[str, bool | str] = {}
+        start, before, done, doubt = self._file.tell(), self.line, 0, True
+        text = io.TextIOWrapper(self._file, self._dialect.encoding, newline="\n")
+        reader = csv.reader(text, delimiter=self._dialect.delimiter, strict=True)
+        with contextlib.suppress(csv.Error, UnicodeDecodeError):
+            try:
+                for cells in reader:
+                    now = reader.line_num
+                    if len(cells) != width:
+                        if any(map(str.strip, cells)):
+                            break
+                    elif now - done > 1 and self._swallows(cells):
+                        break
+                    elif probe is None:
+                        if any(map(str.strip, cells)):
+                            yield before + done + 1, cells
+                    else:
+                        try:
+                            verdict = known[cells[column]]
+                        except KeyError:
+                            verdict = _judged(probe, known, cells[column], cells[column])
+                        if verdict is not False:
+                            yield self._answer(before + done + 1, cells, verdict, column)
+                    done = now
+                else:
+                    doubt = False
+            finally:
+                text.detach()
+        self.line = before + done
+        if not doubt:
+            return
+        self._file.seek(start)
+        for _ in itertools.islice(self._file, done):
+            pass
+
+    def _steady(self, probe: Probe | None) -> Iterator[tuple[int, list[str]] | BadRow]:
+        """Line by line: counting the delimiters of a line without quotes proves its shape, and only the judged cell is cut out."""
         # names bound once: this loop runs a million times
-        encoding, sign = self._dialect.encoding, self._dialect.delimiter.encode()
-        quotes, nuls, width = self._dialect.quotes, self._dialect.nuls, self._width
-        signs, marks, joint = width - 1, width * 2, b'"' + sign + b'"'
-        delimiter = self._dialect.delimiter
+        encoding, delimiter, sign = self._dialect.encoding, self._dialect.delimiter, self._dialect.delimiter.encode()
+        quotes, nuls, signs = self._dialect.quotes, self._dialect.nuls, self._width - 1
         column = probe.column if probe else 0
-        verdicts: dict[bytes, bool | str] = {}
+        pieces = column + 1
+        known: dict[bytes, bool | str] = {}
+        parsed: dict[str, bool | str] = {}
+        verdict: bool | str
         for raw in self._file:
             self.line = line = self.line + 1
             if nuls and b"\0" in raw:
                 yield BadRow(self.where(line), "", "holds a NUL byte: the file is damaged, or not text")
                 continue
-            cells: list[str] | None = None
-            whole = False
             if quotes and b'"' in raw:
-                if raw.count(b'"') == marks and raw.count(joint) == signs and raw[:1] == b'"' == raw.rstrip(b"\r\n")[-1:]:
-                    whole = True
-                    cut = joint
-                else:
-                    row = self._quoted(raw, line)
-                    if isinstance(row, BadRow):
-                        yield row
-                        continue
-                    cells = row
-                    if probe:
-                        verdict = probe.judge(cells[column].strip()) if any(cells) else False
-                        if verdict is not True:
-                            if verdict:
-                                yield BadRow(self.where(line), self._dialect.header[column], str(verdict))
-                            continue
-                    yield line, cells
+                row = self._quoted(raw, line)
+                if isinstance(row, BadRow):
+                    yield row
                     continue
-            elif raw.count(sign) != signs:
+                if probe is None:
+                    verdict = True
+                else:
+                    try:
+                        verdict = parsed[row[column]]
+                    except KeyError:
+                        verdict = _judged(probe, parsed, row[column], row[column])
+                if verdict is not False and any(map(str.strip, row)):
+                    yield self._answer(line, row, verdict, column)
+                continue
+            if raw.count(sign) != signs:
                 if bad := self._misshapen(raw, line):
                     yield bad
                 continue
-            else:
-                cut = sign
-            if probe:
-                cell = raw.split(cut, column + 1)[column]
-                known = verdicts.get(cell)
-                if known is None:
-                    if len(verdicts) >= _VERDICTS:
-                        verdicts.clear()
-                    try:
-                        known = probe.judge(cell.strip(b'"\r\n' if whole else b"\r\n").decode(encoding).strip())
-                    except UnicodeDecodeError:
-                        known = True  # told below, with the whole row
-                    verdicts[cell] = known
-                if known is False:
-                    continue
-                if known is not True:
-                    if raw.strip(b' \t\r\n"' + sign):
-                        yield BadRow(self.where(line), self._dialect.header[column], str(known))
-                    continue
+            verdict = True
             try:
-                text = raw.decode(encoding).rstrip("\r\n")
+                if probe:
+                    cell = raw.split(sign, pieces)[column]
+                    try:
+                        verdict = known[cell]
+                    except KeyError:
+                        verdict = _judged(probe, known, cell, cell.decode(encoding))
+                    if verdict is False:
+                        continue
+                cells = raw.decode(encoding).rstrip("\r\n").split(delimiter)
             except UnicodeDecodeError as error:
                 yield self._undecodable(raw, error, line)
                 continue
-            cells = text[1:-1].split(f'"{delimiter}"') if whole else text.split(delimiter)
             if any(map(str.strip, cells)):
-                yield line, cells
+                yield self._answer(line, cells, verdict, column)
+
+    def _answer(self, line: int, cells: list[str], verdict: bool | str, column: int) -> tuple[int, list[str]] | BadRow:
+        return (line, cells) if verdict is True else BadRow(self.where(line), self._dialect.header[column], str(verdict))
+
+    def _swallows(self, cells: list[str]) -> bool:
+        """Whether a cell of several lines holds lines that look like rows: then its quote was opened by mistake.
+
+        No CSV reader can be sure of this. All the lines within must have a row's number of delimiters; narrow tables need more
+        of them, for a text may well hold a comma or two.
+        """
+        sign, signs = self._dialect.delimiter, self._width - 1
+        within = [line for cell in cells if "\n" in cell for line in cell.split("\n")[1:-1]]
+        return len(within) >= (1 if signs >= 4 else 3) and signs > 0 and all(line.count(sign) == signs for line in within)
 
     def _new_reader(self) -> Iterator[list[str]]:
         return csv.reader(self._lines(), delimiter=self._dialect.delimiter, strict=True)
@@ -140,7 +195,7 @@ class Rows:
         self._pending, self._more, self._more_bytes = raw, 0, 0
         try:
             cells = next(self._reader)
-            if len(cells) == self._width:
+            if len(cells) == self._width and not (self._more and self._swallows(cells)):
                 self.line += self._more
                 return cells
             if self._more:
@@ -180,39 +235,47 @@ class Rows:
 
 
 class Ids:
-    """Ids seen, each with a place in the file: 64-bit hashes in flat arrays, 40 bytes an id at most, whatever the ids' length."""
+    """Ids seen, as 64-bit hashes in one flat array: 16 to 32 bytes an id, whatever its length; 48 to 96 with its place in the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, placed: bool = False) -> None:
         self._count = 0
+        self._placed = placed
+        self._size = 0
+        self._hashes = self._offsets = self._lines = array("Q")
         self._grow(1 << 10)
 
     def _grow(self, size: int) -> None:
-        old = zip(self._hashes, self._offsets, self._lines, strict=True) if self._count else ()
-        self._mask = size - 1
-        self._hashes, self._offsets, self._lines = (array("Q", bytes(8 * size)) for _ in range(3))
-        for number, offset, line in old:
+        hashes, offsets, lines = self._hashes, self._offsets, self._lines
+        self._size = size
+        self._hashes = array("Q", bytes(8 * size))
+        if self._placed:
+            self._offsets, self._lines = array("Q", bytes(8 * size)), array("Q", bytes(8 * size))
+        for place, number in enumerate(hashes):
             if number:
-                self._put(number, offset, line)
+                slot = self._slot(number)
+                self._hashes[slot] = number
+                if self._placed:
+                    self._offsets[slot], self._lines[slot] = offsets[place], lines[place]
 
     def _slot(self, number: int) -> int:
-        slot, mask, hashes = number & self._mask, self._mask, self._hashes
+        mask, hashes = self._size - 1, self._hashes
+        slot = number & mask
         while hashes[slot] not in (0, number):
             slot = (slot + 1) & mask
         return slot
 
-    def _put(self, number: int, offset: int, line: int) -> None:
-        slot = self._slot(number)
-        self._hashes[slot], self._offsets[slot], self._lines[slot] = number, offset, line
-
     def add(self, name: str, offset: int = 0, line: int = 0) -> bool:
         """Remember the id ``name`` and its place; False when it is known already (the first place stays)."""
         number = hash(name) & 0xFFFF_FFFF_FFFF_FFFF or 1
-        if self._hashes[self._slot(number)]:
+        slot = self._slot(number)
+        if self._hashes[slot]:
             return False
-        if self._count * 2 > self._mask:
-            self._grow((self._mask + 1) * 2)
-        self._put(number, offset, line)
+        self._hashes[slot] = number
+        if self._placed:
+            self._offsets[slot], self._lines[slot] = offset, line
         self._count += 1
+        if self._count * 2 > self._size:
+            self._grow(self._size * 2)
         return True
 
     def find(self, name: str) -> tuple[int, int] | None:

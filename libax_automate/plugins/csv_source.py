@@ -172,13 +172,13 @@ class _Related:
         self._ids: Ids | None = None
 
     def _index(self) -> Ids:
-        ids = Ids()
+        ids = Ids(placed=True)
         file, table = self._file, self._table
         file.seek(table.dialect.start)
         rows = Rows(file, table.dialect, table.shown, line=table.dialect.line)
         column = table.column.get("id")
         offset, line = table.dialect.start, table.dialect.line
-        for row in rows.read():
+        for row in rows.read(placed=True):
             if not isinstance(row, BadRow):
                 found = row[1][column].strip() if column is not None else _id_of(table.record(*row))
                 if found:
@@ -203,7 +203,7 @@ class _Related:
         if place is None:
             return None
         self._file.seek(place[0])
-        for row in Rows(self._file, self._table.dialect, self._table.shown, line=place[1]).read():
+        for row in Rows(self._file, self._table.dialect, self._table.shown, line=place[1]).read(placed=True):
             if not isinstance(row, BadRow):
                 record = self._table.record(*row)
                 return record if isinstance(record, Record) and record.id == name else None

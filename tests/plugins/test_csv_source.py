@@ -144,6 +144,16 @@ def test_an_open_quote_costs_its_own_line_only(make: Make) -> None:
     assert len(good(found)) == 2999
 
 
+@pytest.mark.parametrize("quoted", ["", '"'])
+def test_an_open_quote_that_another_closes_far_below_swallows_no_rows(make: Make, quoted: str) -> None:
+    lines = [f"{number};Ana;a{number}@example.com;{quoted}x{quoted}" for number in range(300)]
+    lines[10] = '10;"Ana;a10@example.com;x'
+    lines[40] = '40;Ana";a40@example.com;x'
+    found = rows(make({"contacts": f"id;nome;email;{quoted}nota{quoted}\n" + "\n".join(lines)}))
+    assert [row.where for row in bad(found)] == ["contacts.csv:12"]
+    assert len(good(found)) == 299
+
+
 def test_line_numbers_stay_right_over_quoted_line_breaks(make: Make) -> None:
     text = 'id;nome;nota\r\n1;Ana;"duas\r\nlinhas; e ""aspas"""\r\n2;Rui;x\r\n3;"Eva\n\n";"\n"\r\n4;Zé;5" de tubo\r\n'
     found = rows(make({"contacts": text}))
@@ -368,7 +378,7 @@ def test_a_query_and_a_full_read_agree_on_a_damaged_file(make: Make) -> None:
 
 
 def test_ids_are_remembered_whatever_their_number() -> None:
-    ids = Ids()
+    ids = Ids(placed=True)
     assert all(ids.add(str(number), number * 7, number) for number in range(20_000))
     assert not any(ids.add(str(number)) for number in range(20_000))
     assert ids.find("12345") == (12345 * 7, 12345)
