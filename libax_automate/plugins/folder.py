@@ -18,7 +18,7 @@ from pydantic import Field
 
 from libax_automate import mime
 from libax_automate.connector import Capability, Connector, Sender
-from libax_automate.errors import ConnectorError, SetupError, Transient
+from libax_automate.errors import ConnectorError, ContentError, InvalidMessage, SetupError, Transient
 from libax_automate.hookspecs import hookimpl
 from libax_automate.message import Email, Message, Receipt
 from libax_automate.normalise import heading_of
@@ -115,7 +115,10 @@ class Folder(Sender[FolderOptions, Message]):
             email = dataclasses.replace(email, text="\n".join([f"[template {email.template}]", *values]))
         if not (email.text or email.html):
             email = dataclasses.replace(email, text="\n")
-        return mime.build(email, sender=self.options.sender, date=email.sent_at or _NO_DATE)
+        try:
+            return mime.build(email, sender=self.options.sender, date=email.sent_at or _NO_DATE)
+        except InvalidMessage as error:
+            raise ContentError(error.message, hint=error.hint) from None
 
     def _failure(self, error: OSError) -> ConnectorError:
         what = f"{self.options.path} cannot be written: {error.strerror or error}"

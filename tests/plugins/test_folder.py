@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from libax_automate.connector import Capability, Place
-from libax_automate.errors import ConnectorError, SetupError, Transient
+from libax_automate.errors import ConnectorError, ContentError, SetupError, Transient
 from libax_automate.message import Call, Channel, Email, Message, Text
 from libax_automate.plugins.folder import Folder, FolderOptions
 
@@ -86,6 +86,13 @@ def test_a_providers_template_is_written_for_people_to_read(tmp_path: Path) -> N
     content = (tmp_path / "saida" / str(receipt.id)).read_text()
     assert "[template 12]" in content
     assert "NOME = Ana" in content
+
+
+def test_an_address_that_no_mail_can_carry_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = opened(tmp_path)
+    with pytest.raises(ContentError, match="not an e-mail address"):
+        folder.send(mail(to="ana"))
+    assert names(tmp_path) == []
 
 
 def test_the_folder_is_its_owners_alone_and_check_leaves_nothing(tmp_path: Path) -> None:
