@@ -30,7 +30,7 @@ from libax_automate.options import Secret
 from libax_automate.reply import Reply, UnreadableReply, retry_after
 from libax_automate.transport import InDoubt, NotSent, Settings, Transport, choose
 
-__all__ = ["ApiClient", "Params", "Reply", "UnreadableReply", "retry_after"]
+__all__ = ["ApiClient", "Params", "Reply", "UnreadableReply", "retry_after", "sounds_secret"]
 
 #: query or form values: None is left out, a list repeats its key
 Params: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -41,7 +41,11 @@ _KEPT = 2048
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110 §5.6.2
 _JSON = ("Content-Type", "application/json")
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
-#: headers whose values are no secret; every other constructor header is taken for one
+#: names under which credentials go
+_CREDENTIAL = re.compile(r"auth|key|token|secret|passw|pwd|senha|cookie|credential", re.IGNORECASE)
+#: a constructor header's value of so many characters is taken for a secret whatever its name
+_TELLTALE = 12
+#: but for these
 _OPEN = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language", "content-type", "user-agent"})
 _SUCCESS = range(200, 300)
 
@@ -59,13 +63,18 @@ def _plain(value: Any) -> Any:
 _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 
 
+def sounds_secret(name: str) -> bool:
+    """Whether ``name`` (of a header, a field) is one that credentials go by."""
+    return _CREDENTIAL.search(name) is not None
+
+
 class ApiClient:
     """Calls to one vendor under one base URL. Connections are reused; one client serves many threads.
 
     Times are in seconds: ``timeout`` bounds each wait for the other side, ``total_timeout`` the whole call, a reply that
     drips in byte by byte included. ``headers`` and ``query`` go with every request; ``auth`` is a user name and password
-    for HTTP Basic. Replies are read up to ``max_body`` bytes. Values that are ``Secret``, all of ``headers`` but the
-    harmless ones, and what ``secrets`` names are replaced by ``***`` in every message.
+    for HTTP Basic. Replies are read up to ``max_body`` bytes. Values that are ``Secret``, ``headers`` that sound
+    or look like credentials, and what ``secrets`` names are replaced by ``***`` in every message.
 
     ``allow_private`` opens address ranges (``Place.allow_private``); ``plain_http`` allows http:// to public addresses;
     ``ca_file`` names a PEM file of further certificate authorities. ``server_errors_not_processed`` is True where the
@@ -103,7 +112,7 @@ class ApiClient:
             _check_header(name, text)
             fixed = {key: kept for key, kept in fixed.items() if key.lower() != name.lower()}
             fixed[name] = text
-            if name.lower() not in _OPEN:
+            if sounds_secret(name) or (len(text) >= _TELLTALE and name.lower() not in _OPEN):
                 self._secrets.update((text, text.rpartition(" ")[2]))
         if auth is not None:
             pair = f"{_open(auth[0])}:{_open(auth[1])}"

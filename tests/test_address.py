@@ -89,6 +89,7 @@ TAKEN = {
     "https://two.example.com/": "https://two.example.com",
     "https://93.184.215.14/": "https://93.184.215.14",
     "https://[2606:2800:21f:cb07:6820:80DA:af6b:8b2c]:444/": "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:444",
+    "https://[::ffff:93.184.215.14]/": "https://[::ffff:5db8:d70e]",
     "https://nat64-public.example.com/": "https://nat64-public.example.com",
     "https://bücher.example/": "https://xn--bcher-kva.example",
     "https://BÜCHER.example/": "https://xn--bcher-kva.example",

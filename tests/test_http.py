@@ -414,6 +414,18 @@ def test_a_server_that_drips_for_ever_ends_with_the_total_timeout(service: Servi
     assert 0.9 < time.monotonic() - began < 2
 
 
+def test_waits_add_up_to_no_more_than_the_total_timeout(service: Service, client: Callable[..., ApiClient]) -> None:
+    def late(request: Request) -> Fault:
+        time.sleep(0.8)
+        return Fault.STALL
+
+    service.on("/x", late)
+    api = client(service.url, timeout=1.3, total_timeout=1.4)
+    began = time.monotonic()
+    assert type(failure(lambda: api.post("/x"))) is OutcomeUnknown
+    assert time.monotonic() - began < 1.9
+
+
 def test_a_refusal_whose_body_breaks_off_is_still_a_refusal(service: Service, client: Callable[..., ApiClient]) -> None:
     service.on("/x", lambda _: Reply(401, b"no", {"Content-Length": "100"}, close=True))
     error = failure(lambda: client(service.url).post("/x"))

@@ -77,16 +77,19 @@ def _one_or_more(value: Any) -> Any:
 class HttpOptions(Options):
     """How the gateway's API is called, and how its answers are read."""
 
-    url: str | Secret = Field(description="the address of the API's send call; https, unless allow_private covers the server")
+    url: str | Secret = Field(repr=False, description="the address of the API's send call; https, unless allow_private covers the server")
     method: Literal["POST", "PUT", "PATCH", "GET"] = Field("POST", description="the HTTP method")
     headers: dict[str, str | Secret] = Field(
-        default_factory=dict, description='headers of every request; keys as { env = "NAME" }; values may hold {{ message.… }}'
+        default_factory=dict, repr=False, description='headers of every request; keys as { env = "NAME" }; values may hold {{ message.… }}'
     )
     body_json: dict[str, Any] | list[Any] | None = Field(
-        None, alias="json", description="the JSON body; texts in it are templates over message.…, a lone {{ … }} keeps lists and null"
+        None,
+        alias="json",
+        repr=False,
+        description="the JSON body; texts in it are templates over message.…, a lone {{ … }} keeps lists and null",
     )
-    form: dict[str, Any] | None = Field(None, description="the body as URL-encoded form fields, templates as in json")
-    query: dict[str, Any] | None = Field(None, description="query parameters, templates as in json")
+    form: dict[str, Any] | None = Field(None, repr=False, description="the body as URL-encoded form fields, templates as in json")
+    query: dict[str, Any] | None = Field(None, repr=False, description="query parameters, templates as in json")
     channels: Annotated[tuple[Literal["email", "sms", "whatsapp"], ...], BeforeValidator(_one_or_more)] = Field(
         ("sms",), min_length=1, description="what it carries"
     )
@@ -195,12 +198,13 @@ class HttpGateway(Sender[HttpOptions, Message]):
         return self.options.probe is not None
 
     def secrets(self) -> Sequence[str]:
-        """The values of headers that look like credentials, however they were written."""
-        return [
-            value if isinstance(value, str) else value.get_secret_value()
-            for name, value in self.options.headers.items()
-            if re.search(r"auth|key|token|secret|password|cookie", name, re.IGNORECASE)
-        ]
+        """What stands under a name that sounds like a credential, in headers, body and query, however it was written."""
+        options = self.options
+        from libax_automate.http import sounds_secret
+
+        return _secrets_in(
+            sounds_secret, {"headers": options.headers, "json": options.body_json, "form": options.form, "query": options.query}
+        )
 
     def check(self) -> None:
         """Ask ``probe``; without one, see that the gateway's name resolves to an address that requests may go to."""
@@ -282,13 +286,14 @@ class HttpGateway(Sender[HttpOptions, Message]):
     def _connect(self, kind: type[ApiClient], url: str | Secret) -> ApiClient:
         options = self.options
         return kind(
-            url,
+            # a reference in the profile arrives as plain text, so any URL may hold a token
+            url if isinstance(url, Secret) else Secret(url),
             headers=self._fixed,
             timeout=options.timeout,
             allow_private=self.place.allow_private,
             plain_http=options.plain_http,
             ca_file=self.place.folder / Path(options.ca_file) if options.ca_file else None,
-            secrets=_secrets_in((options.body_json, options.form, options.query)),
+            secrets=self.secrets(),
         )
 
     def _body(self, option: str, value: Any, sandbox: Sandbox) -> _Make | None:
@@ -369,11 +374,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _secrets_in(value: Any) -> list[Secret]:
+def _secrets_in(sounds: Callable[[str], bool], value: Any, *, named: bool = False) -> list[str]:
     if isinstance(value, Secret):
-        return [value]
-    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return [secret for item in inside for secret in _secrets_in(item)]
+        return [value.get_secret_value()]
+    if isinstance(value, str):
+        return [value] if named and not _is_template(value) else []
+    if isinstance(value, dict):
+        pairs = [(named or sounds(str(key)), item) for key, item in value.items()]
+    else:
+        pairs = [(named, item) for item in value] if isinstance(value, list) else []
+    return [secret for inherited, item in pairs for secret in _secrets_in(sounds, item, named=inherited)]
 
 
 def _holds(expression: Expression | None, seen: Mapping[str, Any]) -> bool | None:

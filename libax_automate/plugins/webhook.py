@@ -59,9 +59,11 @@ def signature(key: bytes, id: str, timestamp: int, body: bytes) -> str:  # noqa:
 class WebhookOptions(Options):
     """Where the list goes, and the secret that signs it."""
 
-    url: str | Secret = Field(description="the receiver's address; https, unless allow_private covers the server")
+    url: str | Secret = Field(repr=False, description="the receiver's address; https, unless allow_private covers the server")
     secret: Secret = Field(description="the shared secret that signs each call: whsec_ and 24 to 64 bytes in base64")
-    headers: dict[str, str | Secret] = Field(default_factory=dict, description='headers of every call; keys as { env = "NAME" }')
+    headers: dict[str, str | Secret] = Field(
+        default_factory=dict, repr=False, description='headers of every call; keys as { env = "NAME" }'
+    )
     timeout: float = Field(20.0, ge=1, le=30, description="seconds to wait for an answer (the standard says 15 to 30)")
     plain_http: bool = Field(default=False, description="allow http:// to a public address; the list then travels in the clear")
     ca_file: str | None = Field(None, description="a PEM file of further certificate authorities, relative to the profile")
@@ -112,7 +114,8 @@ class Webhook(Sender[WebhookOptions, Call]):
         options = self.options
         self._key = key_of(options.secret.get_secret_value())
         self._client = ApiClient(
-            options.url,
+            # a reference in the profile arrives as plain text, so any URL may hold a token
+            options.url if isinstance(options.url, Secret) else Secret(options.url),
             headers={"Content-Type": "application/json", **options.headers},
             timeout=options.timeout,
             total_timeout=30.0,

@@ -52,6 +52,8 @@ class Fault(Enum):
     CUT_BODY = "cut in the body"
     #: the same with a TCP reset
     RESET_BODY = "reset in the body"
+    #: sends a 200 and half of the body it announced, then nothing more
+    STALL = "stall in the body"
     #: takes the request and never answers
     HANG = "hang"
     #: sends a 200 byte by byte, ten a second
@@ -240,7 +242,9 @@ class Service:
             if fault is Fault.RESET_BODY:
                 self._over.wait(0.1)  # so that the client has read the head before the reset discards it
                 _reset(connection)
-        elif fault is Fault.HANG:
+        elif fault in {Fault.HANG, Fault.STALL}:
+            if fault is Fault.STALL:
+                connection.sendall(head + b'{"id":')
             self._over.wait(120)
         elif fault is Fault.GARBAGE:
             connection.sendall(b"220 mail.example.com ESMTP\r\n\r\n")

@@ -313,19 +313,22 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: 
         HttpOptions.model_validate({"url": "https://gateway.example.com"} | options)
 
 
-def test_no_secret_is_in_an_error_or_a_repr(service: Service, gateway: Callable[..., HttpGateway]) -> None:
-    service.on("/send/canary-url-1", lambda request: Reply(403, {"seen": [dict(request.headers), request.json(), request.path]}))
+@pytest.mark.parametrize("wrap", [str, Secret])
+def test_no_secret_is_in_an_error_or_a_repr(service: Service, gateway: Callable[..., HttpGateway], wrap: Callable[[str], Any]) -> None:
+    service.on(
+        "/send/canary-url-1", lambda request: Reply(403, {"seen": [dict(request.headers), request.json(), request.path, request.query]})
+    )
     connector = gateway(
-        url=Secret(f"{service.url}/send/canary-url-1"),
-        headers={"Authorization": "Bearer canary-head-1"},
-        json={"key": Secret("canary-body-1"), "to": "{{ message.to }}"},
+        url=wrap(f"{service.url}/send/canary-url-1"),
+        headers={"Authorization": wrap("Bearer canary-head-1"), "X-Mode": "live"},
+        json={"login": {"api_key": wrap("canary-body-1")}, "to": "{{ message.to }}", "mode": "live"},
+        query={"token": wrap("canary-query-1")},
     )
     error = failure(connector)
     assert type(error) is AccountError
-    assert "canary" not in f"{error} {error!r} {error.body}"
-    assert "canary-url" not in repr(connector.options)
-    assert "canary-body" not in repr(connector.options)
-    assert list(connector.secrets()) == ["Bearer canary-head-1"]
+    assert "canary" not in f"{error} {error!r} {error.body} {connector.options!r}"
+    assert '"mode": "live"' in error.body
+    assert list(connector.secrets()) == ["Bearer canary-head-1", "canary-body-1", "canary-query-1"]
 
 
 def test_a_certificate_file_is_looked_for_beside_the_profile(gateway: Callable[..., HttpGateway], tmp_path: Path) -> None:

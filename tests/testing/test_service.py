@@ -111,7 +111,7 @@ def test_a_reset_is_a_reset(service: Service, fault: Fault) -> None:
         _ask(service)
 
 
-@pytest.mark.parametrize("fault", [Fault.DRIP, Fault.DRIP_BODY, Fault.HANG])
+@pytest.mark.parametrize("fault", [Fault.DRIP, Fault.DRIP_BODY, Fault.HANG, Fault.STALL])
 def test_closing_ends_what_drips_and_hangs(fault: Fault) -> None:
     began = time.monotonic()
     with Service() as service:
