@@ -367,7 +367,6 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], what: s
         SmtpOptions(**({"host": "localhost", "sender": "a@example.com"} | options))
 
 
-@pytest.mark.req("LX-15")
 def test_the_free_plan_is_the_machines_own_server(box: Mailbox) -> None:
     options = Smtp.free_plan("noreply@host.example.com")
     assert (options.host, options.port, options.security, options.username) == ("localhost", 25, "none", None)
