@@ -125,6 +125,7 @@ class Delivery:
     def _drain(self, patience: float) -> None:
         total = self.store.ledger.waiting() if self._progress else 0
         while True:
+            self._open_lanes()
             claimed = self._commit()
             if self._progress:
                 self._progress(self._finished, max(total, self._finished))
@@ -180,27 +181,34 @@ class Delivery:
                 self._settle_all(outcomes)
                 if not self.stop.is_set():
                     now = self.space.now()
-                    for profile, app, app_id in self._apps():
-                        if rows := self._claim(profile, app, app_id, now):
+                    for profile, _, app_id in self._apps():
+                        if rows := self._claim(profile, app_id, now):
                             claimed.append((self._lanes[app_id], rows))
         except AutomateError:
             self._save(outcomes)
             raise
         return claimed
 
-    def _claim(self, profile: Profile, app: AppSpec, app_id: int, now: float) -> list[Claimed]:
-        lane = self._lanes.get(app_id)
-        room = lane.window - lane.outstanding if lane else 1
-        if room <= 0 or (lane and lane.outstanding > 0 and room < min(lane.window // 2, lane.window - 1)):
-            return []
+    def _open_lanes(self) -> None:
+        """Start the connectors of what may leave now: outside any transaction, for nobody knows how long one takes to start."""
+        if self.stop.is_set():
+            return
+        now = self.space.now()
+        for profile, app, app_id in self._apps():
+            if app_id not in self._lanes and self._may_leave(app_id, now):
+                self._lane(profile, app, app_id)
+
+    def _may_leave(self, app_id: int, now: float) -> bool:
         waiting = self.store.queue.next_waiting(app_id)
-        if waiting is None or waiting > now or self.store.apps.state(app_id, now)[0] is not AppState.RUNNING:
-            return []
+        return waiting is not None and waiting <= now and self.store.apps.state(app_id, now)[0] is AppState.RUNNING
+
+    def _claim(self, profile: Profile, app_id: int, now: float) -> list[Claimed]:
+        lane = self._lanes.get(app_id)
         if lane is None:
-            lane = self._lane(profile, app, app_id)
-            if lane is None:
-                return []
-            room = lane.window
+            return []
+        room = lane.window - lane.outstanding
+        if room <= 0 or (lane.outstanding and room < min(lane.window // 2, lane.window - 1)) or not self._may_leave(app_id, now):
+            return []
         if not lane.outstanding:
             lane.reopen()
         if lane.pacer is not None:

@@ -217,16 +217,14 @@ def _baseline(space: Workspace, profile: Profile, spec: ModelSpec, row: ModelRow
         space.log.warning("model %s: its source cannot be read yet: %s", spec.name, space.redactor.text(str(error)))
         return False
     with space.store.write():
-        apps = {"": _any_app(space, profile)}
+        specs = space.apps(profile)
+        apps = {
+            name: space.store.apps.register(profile.name, name, specs[name].connector, specs[name].credential)
+            for name in {draft.app for draft in drafts}
+        }
         space.store.queue.enqueue(drafts, model_id=row.id, task_id=None, apps=apps, now=now.timestamp())
         space.store.tasks.set_baseline(row.id, now.timestamp())
     return True
-
-
-def _any_app(space: Workspace, profile: Profile) -> int:
-    """An app to hang a row on that will never leave."""
-    name = next(iter(profile.apps))
-    return space.store.apps.register(profile.name, name, profile.apps[name].connector, profile.apps[name].credential)
 
 
 def _realtime(space: Workspace, profile: Profile, spec: ModelSpec, row: ModelRow) -> set[int]:
