@@ -198,7 +198,7 @@ def pages(drafts: Iterator[Draft], *, profile: str, spec: ModelSpec, slot: Slot)
             }  # fmt: skip
             call = Draft(
                 model=spec.name, person=f"list:{number}", occasion=slot.key, step="list", app=page[0].app, channel=Channel.WEBHOOK,
-                to=page[0].app, payload={"type": f"automate.{spec.use.replace('-', '_')}", "data": data}, expires=page[0].expires,
+                to=page[0].app, payload={"type": f"automate.{spec.use.replace('-', '_')}", "data": data, "at": slot.instant.isoformat()}, expires=page[0].expires,
             )  # fmt: skip
             yield call, page
             page = []
