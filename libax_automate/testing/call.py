@@ -102,9 +102,9 @@ class CallContract(ConnectorContract):
 
     def test_a_server_error_is_in_doubt(self, wire: Wire, connector: Any, awake: list[float]) -> None:
         """After a 500 nobody knows; only where the vendor documents "not processed" is it safe to try again."""
-        right = Transient if connector.server_errors_not_processed else OutcomeUnknown
+        right = (Transient, RateLimited) if connector.server_errors_not_processed else (OutcomeUnknown,)
         for status in (500, 502, 504):
-            self._ends(wire, connector, awake, Reply(status, self.failing.body, self.failing.headers), right)
+            self._ends(wire, connector, awake, Reply(status, self.failing.body, self.failing.headers), *right)
 
     def test_a_hang_up_is_in_doubt(self, wire: Wire, connector: Any, awake: list[float]) -> None:
         """The request left and no answer came: it may have been accepted."""

@@ -18,7 +18,7 @@ class PlannedRun:
     ``records`` are those of the model's source: Records, or plain mappings of ``entity`` in canonical fields whose texts are
     read as a source would read them (``birth_date="1980-12-24"``). ``others`` holds what further apps answer:
     ``{("crm", "deals"): [...]}``. ``first`` and ``last`` are the local days answered for, ``day`` alone by default; ``bookmark``
-    and ``since`` default to a day before the run. Queries are applied as the engine applies them.
+    and ``since`` default to a day before the run, on a first pass (``baseline``) to the run itself. Queries are applied as the engine applies them.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class PlannedRun:
         self.now = now or self.slot.replace(tzinfo=self.timezone).astimezone(UTC)
         self.first = first or day
         self.last = last or day
-        self.since = since or self.now - timedelta(days=1)
+        # on its first pass a model is being seen for the first time
+        self.since = since or (self.now if baseline else self.now - timedelta(days=1))
         self.bookmark = bookmark or self.since
         self.baseline = baseline
         self._entity = entity

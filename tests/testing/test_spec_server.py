@@ -349,7 +349,8 @@ def _documents() -> list[Path]:
 
 def _is_document(path: Path) -> bool:
     if path.suffix == ".json":
-        head = path.read_text(encoding="utf-8")[:4096]
+        with path.open(encoding="utf-8") as file:
+            head = file.read(4096)
         return '"openapi"' in head or '"swagger"' in head
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     return isinstance(tree, dict) and ("openapi" in tree or "swagger" in tree)
