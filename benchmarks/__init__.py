@@ -1,0 +1,1 @@
+"""Figures, each a ratio to something bare measured in the same run."""
