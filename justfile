@@ -7,20 +7,33 @@ _default:
     @just --list --unsorted
 
 # everything that must pass before a change is handed in; the tests come last
-check: lint types imports test
+check: connectors lint types imports test
+
+# install the connector packages of this checkout that are not installed yet
+connectors:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    missing=()
+    for folder in connectors/libax-connector-*/; do
+        name=$(basename "$folder")
+        pip show -q "$name" 2>/dev/null || missing+=(-e "$folder[test]")
+    done
+    if ((${#missing[@]})); then pip install -q --no-build-isolation "${missing[@]}"; fi
 
 # style and format, changes nothing
 lint:
     ruff check .
     ruff format --check .
 
-# mypy --strict over the package and its tests
+# mypy --strict over the package, its tests and the connectors
 types:
     mypy
+    mypy connectors/*.py connectors/*/src
 
 # who may import whom
 imports:
     lint-imports --no-logo
+    python connectors/imports.py
 
 # the tests on two cores; arguments go to pytest
 test *ARGS:
@@ -35,9 +48,10 @@ fix:
 requirements *ARGS:
     @pytest -qq --collect-only -p no:randomly --requirements {{ ARGS }}
 
-# the documents against the program
-docs:
-    pytest -q tests/test_docs.py
+# write docs/connectors.md from the code, then hold the documents against the program
+docs: connectors
+    python connectors/matrix.py
+    pytest -q tests/test_docs.py tests/test_connectors.py
 
 # speed and memory, on this machine
 bench *ARGS:

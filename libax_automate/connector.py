@@ -106,6 +106,8 @@ class Connector(Plugin[OptionsT], ABC):
     limits: ClassVar[str] = ""
     #: facts that nobody could verify; shown by ``connectors show``
     unverified: ClassVar[tuple[str, ...]] = ()
+    #: what its requests and replies were held against, in a few words; "" = nothing but its author's reading
+    verified: ClassVar[str] = ""
     #: ``"10/s"``, ``"100/min"``; None = no pace
     default_rate: ClassVar[str | None] = None
     default_concurrency: ClassVar[int] = 4
@@ -113,6 +115,8 @@ class Connector(Plugin[OptionsT], ABC):
     default_window: ClassVar[int | None] = None
     #: how long the provider remembers an idempotency key; None = it has none
     idempotency_ttl: ClassVar[timedelta | None] = None
+    #: the channels whose messages carry that key; None = all
+    key_channels: ClassVar[frozenset[Channel] | None] = None
     #: True where the vendor documents that 500/502/504 mean "not processed"
     server_errors_not_processed: ClassVar[bool] = False
     #: seconds before each retry of a transient failure; None = the engine's own
@@ -156,6 +160,8 @@ class Sender(Connector[OptionsT], Generic[OptionsT, MessageT]):
 
     #: how many messages ``send_batch`` takes at most; 1 = there is no batch endpoint
     batch_size: ClassVar[int] = 1
+    #: the channels that ``send_batch`` takes; None = all. Messages of the others, and actions, are sent one by one
+    batch_channels: ClassVar[frozenset[Channel] | None] = None
 
     @abstractmethod
     def send(self, message: MessageT) -> Receipt:

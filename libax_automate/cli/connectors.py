@@ -29,12 +29,49 @@ def list_(session: Session) -> None:
         items.append(
             {
                 "name": entry.name, "title": cls.title if cls else "", "capabilities": sorted(cls.capabilities) if cls else [],
-                "package": entry.package, "state": "ok" if cls else "broken", "error": entry.error,
+                "package": entry.package, "state": "ok" if cls else "broken", "error": entry.error, **(features(cls) if cls else {}),
             }
         )  # fmt: skip
+    columns = [Column("name"), *(Column(key) for key in FEATURES), Column("title")]
     broken = any(item["error"] for item in items)
-    columns = [Column("name"), Column("capabilities"), Column("title")]
     session.out.items(items, [*columns, Column("package"), Column("state"), Column("error")] if broken else [*columns, Column("package")])
+
+
+#: the columns of the feature matrix
+FEATURES = ("channels", "entities", "actions", "templates", "batch", "key", "lookup", "balance", "references")
+
+
+def features(cls: type[Connector[Any]]) -> dict[str, Any]:
+    """What a connector can do, in the columns of the feature matrix (``docs/connectors.md``); "" where it cannot."""
+    from libax_automate.connector import CHANNELS, Capability, Source
+
+    able = cls.capabilities
+    ttl = cls.idempotency_ttl
+    return {
+        "channels": [
+            str(channel) for capability, channel in CHANNELS.items() if capability in able and capability is not Capability.ACTIONS
+        ],
+        "entities": _entities(cls) if issubclass(cls, Source) else [],
+        "actions": sorted(getattr(cls, "actions", {})),
+        "templates": "yes" if Capability.TEMPLATES in able else "",
+        "batch": str(getattr(cls, "batch_size", 1)) if Capability.BATCH in able else "",
+        "key": (_span(ttl.total_seconds()) if ttl else "as set") if Capability.IDEMPOTENCY_KEY in able else "",
+        "lookup": "yes" if Capability.LOOKUP in able else "",
+        "balance": "yes" if Capability.BALANCE in able else "",
+        "references": "yes" if Capability.REFERENCES in able else "",
+    }
+
+
+def _entities(cls: Any) -> list[str]:
+    """The entities of a source; where its options decide them, a word that says so."""
+    try:
+        return list(cls.entities(object.__new__(cls)))
+    except (AttributeError, TypeError):
+        return ["as configured"]
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"
 
 
 @command(app)
@@ -46,20 +83,25 @@ def show(session: Session, name: Annotated[str, typer.Argument(metavar="CONNECTO
     entry = next(entry for entry in default_catalogue().entries() if entry.name == name)
     facts = {
         "name": name, "title": cls.title, "package": entry.package, "capabilities": sorted(cls.capabilities), **_facts(cls),
-        "options": options_of(cls.options_type), "credentials": cls.credentials, "limits": cls.limits, "unverified": list(cls.unverified),
+        "options": options_of(cls.options_type), "credentials": cls.credentials, "limits": cls.limits, "verified": cls.verified,
+        "unverified": list(cls.unverified),
         "actions": dict(getattr(cls, "actions", {})),
     }  # fmt: skip
     out = session.out
     if out.json:
         out.object(facts)
         return
-    out.fact({key: value for key, value in facts.items() if key not in {"options", "credentials", "limits", "unverified", "actions"}})
+    out.fact(
+        {key: value for key, value in facts.items() if key not in {"options", "credentials", "limits", "verified", "unverified", "actions"}}
+    )
     out.line()
     out.table(facts["options"], OPTION_COLUMNS)
     for title, text in (("Actions", "\n".join(f"{kind}: {what}" for kind, what in facts["actions"].items())), ("Limits", cls.limits)):
         if text:
             out.line(f"\n{title}\n{text.strip()}")
     out.line(f"\nCredentials\n{cls.credentials.strip() or 'This connector needs none.'}")
+    if cls.verified:
+        out.line(f"\nVerified\n{cls.verified}")
     if cls.unverified:
         out.line("\nNot verified\n" + "\n".join(f"- {fact}" for fact in cls.unverified))
 
