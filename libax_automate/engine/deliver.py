@@ -305,7 +305,8 @@ class Delivery:
         row = ring.endswith("x" * _BREAK_ROW)
         if row or (len(ring) == 100 and ring.count("x") > _BREAK_SHARE):
             what = f"{_BREAK_ROW} recipients in a row were refused" if row else f"{ring.count('x')} of the last 100 recipients were refused"
-            last = next(o for o in reversed(group) if o.end is End.REJECTED)
+            # the hundredth verdict may be a success
+            last = next((o for o in reversed(group) if o.end is End.REJECTED), group[-1])
             hint = "look at the addresses (queue show), then: automate errors retry"
             cause = Outcome(last.row, End.FAILED, cls="recipient", cause=what, cause_key="breaker", hint=hint)
             self.store.errors.open(cause, profile=profile, credential_id=None, now=now)
