@@ -118,7 +118,7 @@ def _message(session: Session, profile: Profile, spec: AppSpec, channels: set[Ch
             raise UsageError(f"{spec.name!r} ({spec.connector}) sends no text messages", hint="give an e-mail address with --to")
         return Text(id=f"test-{key[:8]}", key=key, to=mobile_of(to, profile.country), channel=found, sent_at=now, text=words)
     except ValueError as error:
-        raise UsageError(f"--to {to!r}: {error}", hint="write name@example.com, or +351912345678") from None
+        raise UsageError(f"--to: {error}", hint="write name@example.com, or +351912345678") from None
 
 
 @command(app)

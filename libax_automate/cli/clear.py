@@ -82,7 +82,7 @@ def _cleared(session: Session, rows: list[AppRow], older_than: str | None, model
             session.out.say("nothing was cleared")
             return []
     items = []
-    for row in rows:
+    for row in rows if len(rows) == 1 else [row for row in rows if counts[row.id]]:
         what = " ".join(
             part
             for part in (f"{row.profile}/{row.name}", f"--older-than {older_than}" if older_than else "", f"--model {bare}" if bare else "")

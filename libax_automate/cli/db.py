@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from libax_automate.cli.finding import app_rows
 from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count, span
 from libax_automate.errors import NotFound, StoreError, UsageError
@@ -158,8 +159,9 @@ def vacuum(
     store = _existing(session)
     forgotten = 0
     with _alone(session):
-        while limit is not None and (some := store.ledger.forget_payloads(limit)):
-            forgotten += some
+        for profile in sorted({row.profile for row in app_rows(session)}):
+            while limit is not None and (some := store.ledger.forget(profile, limit)):
+                forgotten += some
         try:
             before, after = upkeep.vacuum(store.db)
         except OSError as error:

@@ -63,7 +63,8 @@ def stoppable() -> Iterator[Stop]:
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if stop.event.is_set():
-            raise KeyboardInterrupt
+            # threads may hang in a provider's silence; whatever they were doing is found and resolved by the next run
+            os._exit(128 + number)
         stop.signal = number
         stop.event.set()
         if terminal(sys.stderr):

@@ -44,7 +44,7 @@ def _address(text: str, profile: Profile) -> str:
     try:
         return email_of(text) if "@" in text else mobile_of(text, profile.country)
     except ValueError as error:
-        raise UsageError(f"{text!r}: {error}", hint="write name@example.com, or +351912345678") from None
+        raise UsageError(str(error), hint="write name@example.com, or +351912345678") from None
 
 
 @command(app, "list")

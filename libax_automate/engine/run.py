@@ -265,10 +265,11 @@ def run_model(space: Workspace, profile: Profile, spec: ModelSpec) -> int:
     local = local_of(now, profile.timezone)
     with space.store.write():
         made = space.store.tasks.open_slot(
-            row.id, slot=f"{local.isoformat(timespec='milliseconds')} (by hand)", slot_at=now.timestamp(), first_day=local.date().isoformat(),
+            row.id, slot=f"{local.isoformat(timespec='microseconds')} (by hand)", slot_at=now.timestamp(), first_day=local.date().isoformat(),
             last_day=local.date().isoformat(), now=now.timestamp(), trigger="manual",
         )  # fmt: skip
-    assert made is not None
+    if made is None:
+        raise TemporaryError(f"{spec.name} was started by hand in this very moment", hint="try again")
     return made
 
 
