@@ -99,6 +99,7 @@ class Unknown(StrictUndefined):
 
 
 def counted_range(*bounds: int) -> range:
+    """``range`` that counts at most MAX_ITEMS; raises TemplateError beyond."""
     counted = range(*bounds)
     if len(counted) > MAX_ITEMS:
         raise TemplateError(f"range counts at most {MAX_ITEMS}")
