@@ -61,7 +61,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("suppress", "remove"): ("x@example.com",),
     ("suppress", "import"): ("stop.txt",),
     ("plugins", "new"): ("model", "quiet-customers"),
-    ("db", "backup"): ("copy.db",),
+    ("db", "backup"): ("second.db",),
     ("db", "restore"): ("copy.db", "--yes"),
 }
 #: the exit codes of the reference
