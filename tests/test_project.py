@@ -172,11 +172,13 @@ def test_no_file_is_hollow_or_names_a_machine() -> None:
 
 
 def test_files_stay_small_enough_to_be_read() -> None:
-    long = {
-        path.relative_to(ROOT).as_posix(): count
-        for path in tracked()
-        if path.suffix == ".py" and (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
-    }
+    long = {}
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        # a test file is a list of promises, each read alone
+        most = 700 if "tests/" in name else 500
+        if path.suffix == ".py" and (count := len(path.read_text(encoding="utf-8").splitlines())) > most:
+            long[name] = count
     assert long == {}
 
 
