@@ -16,6 +16,8 @@ from typing import Any
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 #: below this a table that does not fit is stacked, field by field
 _NARROW = 72
+#: a cell of so many characters is not broken
+_SHORT = 12
 
 _STYLES = {
     "running": "green", "sent": "green", "done": "green", "send": "green", "ok": "green",
@@ -137,9 +139,11 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
+        for index, column in enumerate(columns):
+            # where there is little room, long texts give way and short words stay whole
+            short = max(len(row[index]) for row in rows) <= _SHORT
+            table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold", no_wrap=short)
         for row in rows:
             table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
         Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(table)
@@ -162,23 +166,28 @@ class Output:
 
     @contextlib.contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None] | None]:
-        """A bar with the time that is left, on stderr; None where no person watches."""
+        """A bar with the time that is left, on stderr, once there is something to count; None where no person watches."""
         if self.json or not terminal(sys.stderr):
             yield None
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        bar: Any = None
+        task: Any = None
 
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=Console(file=sys.stderr), transient=True,
-        ) as bar:  # fmt: skip
-            task = bar.add_task(what, total=None)
+        def step(done: int, total: int) -> None:
+            nonlocal bar, task
+            if bar is None:
+                if total == 0:
+                    return
+                bar = _bar()
+                bar.start()
+                task = bar.add_task(what, total=total)
+            bar.update(task, completed=done, total=total)
 
-            def step(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
-
+        try:
             yield step
+        finally:
+            if bar is not None:
+                bar.stop()
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -206,6 +215,14 @@ class Output:
     def confirm(self, question: str) -> bool:
         """Yes or no; no by default."""
         return self.ask(question, ("yes", "no"), "no") == "yes"
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(file=sys.stderr), transient=True)
 
 
 def terminal(stream: Any) -> bool:

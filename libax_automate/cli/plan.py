@@ -22,6 +22,8 @@ COLUMNS = (
 )  # fmt: skip
 #: this much of a message shows which one it is
 _WORDS = 48
+#: so many exclusions are worth a line of sums
+_MANY = 10
 
 
 def draft_item(draft: Draft) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def plan(
         counts += f", {made.bad} rows that cannot be read"
     out.line(counts)
     reasons = Counter(item["reason"] for item in items if item["verdict"] == "excluded")
-    if len(reasons) > 1:
+    if reasons.total() > _MANY:
         out.line("; ".join(f"{number} x {reason}" for reason, number in reasons.most_common(5)))
 
 

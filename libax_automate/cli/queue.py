@@ -90,6 +90,8 @@ def show(
     columns = [Column(key) for key in ("id", "model", "person", "name", "to", "state")]
     columns += [Column("attempts", right=True), Column("not_before", show=lambda text: local(text, session.zone)), Column("reason")]
     session.out.items(items, columns, empty=f"nothing is in the queue of {row.name}")
+    if len(items) == limit:
+        session.out.say(f"the first {limit}; --limit shows more")
 
 
 def message_item(message: MessageRow) -> dict[str, Any]:

@@ -29,11 +29,14 @@ Body = TypeVar("Body", bound=Callable[..., "int | None"])
 
 
 def _shared(now: bool) -> list[inspect.Parameter]:
-    """The options of every command, before the noun and after the verb; ``now`` shows ``--now``, which always works."""
+    """The options of every command, before the noun and after the verb; ``now`` shows ``--now``, which always works.
+
+    The parser does not look at paths (``readable=False``): a file that may not be read is a matter of exit 74 or 78, not of usage.
+    """
     options: tuple[tuple[str, Any, Any, Any], ...] = (
-        ("profiles", Path | None, None, typer.Option("--profiles", metavar="PATH", help="Profile file, or a folder of them.")),
+        ("profiles", Path | None, None, typer.Option("--profiles", readable=False, metavar="PATH", help="Profile file, or a folder of them.")),
         ("profile", str | None, None, typer.Option("--profile", metavar="NAME", help="This profile alone.")),
-        ("db", Path | None, None, typer.Option("--db", metavar="PATH", help="The database file.")),
+        ("db", Path | None, None, typer.Option("--db", readable=False, metavar="PATH", help="The database file.")),
         ("as_json", bool, False, typer.Option("--json", help="Answer with one JSON object.")),
         ("verbose", int, 0, typer.Option("--verbose", "-v", count=True, help="Say more; -vv says everything.", show_default=False)),
         (
@@ -113,7 +116,14 @@ class Session:
     def _instant(self, text: str, space: Workspace) -> datetime:
         from libax_automate.cli.words import moment_of
 
-        zones = {str(profile.timezone): profile.timezone for profile in space.profiles}
+        from libax_automate.errors import ProfileError
+
+        profiles = space.profiles
+        if not profiles:
+            # the database alone has no clock on its wall
+            with contextlib.suppress(ProfileError):
+                profiles = type(space).open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ).profiles
+        zones = {str(profile.timezone): profile.timezone for profile in profiles}
         return moment_of(text, list(zones.values()), "--now")
 
     @property

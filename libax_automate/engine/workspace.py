@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -68,12 +68,8 @@ class Workspace:
 
         env = dict(os.environ) if environ is None else environ
         catalogue = default_catalogue()
-        loaded = load_profiles(find_profiles(profiles, env, cwd or Path.cwd()), catalogue, env)
-        if profile is not None:
-            known = [each.name for each in loaded]
-            loaded = tuple(each for each in loaded if each.name == profile)
-            if not loaded:
-                raise NotFound(f"no profile is named {profile!r}", hint=f"there are: {', '.join(known)}")
+        paths = find_profiles(profiles, env, cwd or Path.cwd())
+        loaded = load_profiles(paths, catalogue, env) if profile is None else _one(profile, paths, catalogue, env)
         space = cls(loaded, database_path(db, env), catalogue, clock or SystemClock())
         for each in loaded:
             space.redactor.add(secrets_of(each))
@@ -196,6 +192,28 @@ class Workspace:
             yield connector
         finally:
             connector.close()
+
+
+def _one(name: str, paths: Sequence[Path], catalogue: Catalogue, environ: Mapping[str, str]) -> tuple[Profile, ...]:
+    """The profile called ``name``, whatever is wrong with others: a mistake in one client's file must not stop another's."""
+    from libax_automate.engine.profile import load_profiles
+    from libax_automate.errors import ProfileError
+
+    loaded: list[tuple[Path, Profile]] = []
+    broken: list[ProfileError] = []
+    for path in paths:
+        try:
+            loaded += [(path, each) for each in load_profiles([path], catalogue, environ)]
+        except ProfileError as error:
+            broken.append(error)
+    found = [path for path, each in loaded if each.name == name]
+    if len(found) == 1:
+        return tuple(each for _, each in loaded if each.name == name)
+    if found:
+        return load_profiles(found, catalogue, environ)  # says that two files share a name
+    if broken:
+        raise broken[0]
+    raise NotFound(f"no profile is named {name!r}", hint=f"there are: {', '.join(each.name for _, each in loaded)}")
 
 
 def free_plan(profile: Profile, catalogue: Catalogue) -> AppSpec:

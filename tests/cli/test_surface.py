@@ -170,6 +170,18 @@ def test_names_are_qualified_where_profiles_share_them(business: Business, cli: 
     assert cli("suppress", "add", "x@example.com", *two).code == 2
 
 
+def test_a_mistake_in_one_clients_profile_does_not_stop_another(business: Business, cli: Cli) -> None:
+    folder = business.folder / "profiles"
+    folder.mkdir()
+    text = business.profile.read_text(encoding="utf-8").replace('"people.csv"', '"../people.csv"')
+    for name, content in (("norte", text.replace('name = "padaria"', 'name = "norte"')), ("sul", "name = 7\n")):
+        (folder / f"{name}.toml").write_text(content, encoding="utf-8")
+        (folder / f"{name}.toml").chmod(0o600)
+    assert cli("plan", "birthday", "--on", DAY, "--profiles", folder).code == 78
+    assert cli("plan", "birthday", "--on", DAY, "--profiles", folder, "--profile", "norte").code == 0
+    assert cli("plan", "birthday", "--on", DAY, "--profiles", folder, "--profile", "sul").code == 78
+
+
 # what goes wrong
 
 
