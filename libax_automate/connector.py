@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -170,10 +170,15 @@ class Sender(Connector[OptionsT], Generic[OptionsT, MessageT]):
         Called from several threads at once (the app's ``concurrency``).
         """
 
+    def batch_group(self, message: MessageT) -> Hashable:
+        """What messages must share to go in one batch (a template, a sender …): only those with equal answers are handed over together."""
+        return None
+
     def send_batch(self, messages: Sequence[MessageT]) -> Sequence[Receipt | ConnectorError]:
         """Hand over many messages with one call; answers one outcome per message, in order.
 
-        Raising means that the outcome is the same for all of them.
+        Raising means that the outcome is the same for all of them. A ContentError or RecipientError so raised says that nothing was
+        sent, for the sake of one that is not named: the engine then looks for it, half by half.
         """
         raise PluginError(f"{self.name} declares batch_size {self.batch_size} but has no send_batch")
 

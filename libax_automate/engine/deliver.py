@@ -214,7 +214,10 @@ class Delivery:
         if lane.pacer is not None:
             # what waits for its turn is better off waiting in the queue than claimed
             room = min(room, lane.pacer.calls_within(_LOOK) * lane.batch)
-        return self.store.queue.claim(app_id, room, now, self._gate.gate(profile, now)) if room > 0 else []
+        if room <= 0:
+            return []
+        alone = (lane.alone(), lane.batches) if lane.batch > 1 else None
+        return self.store.queue.claim(app_id, room, now, self._gate.gate(profile, now), alone=alone)
 
     def _hand_over(self, lane: Lane, rows: list[Claimed]) -> None:
         """Re-ask the source where a message depends on it, then send."""

@@ -7,7 +7,7 @@ import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from libax_automate.engine.pace import Pacer
 from libax_automate.engine.redact import Redactor
 from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
 from libax_automate.engine.store.rows import Claimed, End, Outcome
-from libax_automate.errors import AutomateError, OutcomeUnknown, PluginError
+from libax_automate.errors import AutomateError, ConnectorError, ContentError, OutcomeUnknown, PluginError, RecipientError
 from libax_automate.message import Channel, Message, Receipt
 
 #: an error text longer than this helps nobody
 _CAUSE_CHARS = 500
+
+#: seconds before a batch without an answer is handed over again under its own key; in doubt after the last
+_BATCH_AGAIN = (2.0, 10.0)
 
 _IN_DOUBT_HINT = "ask the recipient or the provider, then: automate errors sent (it arrived) or errors retry (it did not)"
 
@@ -57,12 +60,15 @@ class Lane:
         self.batch = connector.batch_size if isinstance(connector, Sender) else 1
         self.window = max(app.window, self.batch)
         self.outstanding = 0
+        self._alone = 0
         self.done: deque[Outcome] = deque()
         self._folder = folder
         self._redactor = redactor
         self._wake = wake
         self._flush_at = max(1, self.window // 2)
-        self._todo: queue.SimpleQueue[tuple[Callable[[Sequence[Claimed]], None], Sequence[Claimed]] | None] = queue.SimpleQueue()
+        self._todo: deque[tuple[Callable[[Sequence[Claimed]], None], Sequence[Claimed]]] = deque()
+        #: wakes threads that found nothing to do: True to look again, False to end
+        self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
         self._handler: Callable[[Message], Receipt]
@@ -82,16 +88,33 @@ class Lane:
 
     def push(self, rows: Sequence[Claimed]) -> None:
         """Hand claimed rows to the threads."""
-        self._give(self._send, [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)], len(rows))
+        together = [row for row in rows if self.batches(row.channel)]
+        parcels: list[Sequence[Claimed]] = [together[i : i + self.batch] for i in range(0, len(together), self.batch)]
+        self._give(self._send, parcels + [[row] for row in rows if not self.batches(row.channel)], rows)
 
     def resolve(self, rows: Sequence[Claimed]) -> None:
         """Hand orphans to the threads: their outcome is asked for, not sent again."""
-        self._give(self._resolve, [[row] for row in rows], len(rows))
+        self._give(self._resolve, [[row] for row in rows], rows)
 
-    def _give(self, work: Callable[[Sequence[Claimed]], None], parcels: Sequence[Sequence[Claimed]], count: int) -> None:
-        self.outstanding += count
-        for parcel in parcels:
-            self._todo.put((work, parcel))
+    def batches(self, channel: str) -> bool:
+        """Whether messages of ``channel`` may leave many with one call."""
+        if self.batch == 1 or channel == Channel.ACTION:
+            return False
+        together = self.connector.batch_channels if isinstance(self.connector, Sender) else None
+        return together is None or channel in together
+
+    def alone(self) -> int:
+        """How many more messages that leave one by one may be claimed: a batch's window is not for them."""
+        return self.app.window - self._alone
+
+    def _give(self, work: Callable[[Sequence[Claimed]], None], parcels: Sequence[Sequence[Claimed]], rows: Sequence[Claimed]) -> None:
+        self.outstanding += len(rows)
+        self._alone += sum(not self.batches(row.channel) for row in rows)
+        self._todo.extend((work, parcel) for parcel in parcels)
+        # threads take from the deque until it is empty: one ring for each that may sleep, not one hand-over for each message.
+        # A ring that nobody needed makes a thread look once in vain.
+        for _ in range(min(len(self._threads), len(parcels))):
+            self._bell.put(True)
         while len(self._threads) < min(self.app.concurrency, self.outstanding):
             thread = threading.Thread(target=self._work, name=f"{self.profile}/{self.app.name}", daemon=True)
             self._threads.append(thread)
@@ -103,6 +126,7 @@ class Lane:
         while self.done:
             taken.append(self.done.popleft())
         self.outstanding -= len(taken)
+        self._alone -= sum(not self.batches(outcome.row.channel) for outcome in taken)
         return taken
 
     def ripe(self) -> bool:
@@ -121,7 +145,7 @@ class Lane:
         """Stop the threads and the connector."""
         self.close()
         for _ in self._threads:
-            self._todo.put(None)
+            self._bell.put(False)
         for thread in self._threads:
             thread.join()
         self.connector.close()
@@ -129,9 +153,14 @@ class Lane:
     # -- the threads' side ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        get = self._todo.get
-        while (parcel := get()) is not None:
-            work, rows = parcel
+        todo, listen = self._todo, self._bell.get
+        while True:
+            try:
+                work, rows = todo.popleft()
+            except IndexError:
+                if listen():
+                    continue
+                return
             try:
                 if work == self._resolve:
                     # an orphan may have left: it is never simply handed back, whatever has closed the lane
@@ -145,16 +174,15 @@ class Lane:
                 for row in rows:
                     self._report(self._outcome(row, error))
 
-    def _report(self, outcome: Outcome) -> None:
+    def _report(self, *outcomes: Outcome) -> None:
         done = self.done
-        done.append(outcome)
+        done.extend(outcomes)  # at once: a batch is settled whole, or its successors would be claimed in pieces
         count = len(done)
-        if count == 1 or count >= self._flush_at or count == self.outstanding:
+        if (count == 1 or count >= self._flush_at or count == self.outstanding) and not self._wake.is_set():
             self._wake.set()
 
     def _release(self, rows: Sequence[Claimed]) -> None:
-        for row in rows:
-            self._report(Outcome(row, End.RELEASED))
+        self._report(*(Outcome(row, End.RELEASED) for row in rows))
 
     def message(self, row: Claimed) -> Message:
         """What the connector gets of a row."""
@@ -170,12 +198,19 @@ class Lane:
         )
 
     def _send(self, rows: Sequence[Claimed]) -> None:
-        if len(rows) > 1 or self.batch > 1:
+        if len(rows) > 1:
             self._send_batch(rows)
             return
         row = rows[0]
         try:
             message = self.message(row)
+        except BaseException as error:
+            self._report(self._outcome(row, error))
+            return
+        self._send_one(row, message)
+
+    def _send_one(self, row: Claimed, message: Message) -> None:
+        try:
             receipt = self._act(message) if self._act is not None and row.channel == Channel.ACTION else self._handler(message)  # type: ignore[arg-type]
         except BaseException as error:
             self._report(self._outcome(row, error))
@@ -184,50 +219,79 @@ class Lane:
 
     def _send_batch(self, rows: Sequence[Claimed]) -> None:
         assert isinstance(self.connector, Sender)
-        messages: list[Message] = []
-        sendable: list[Claimed] = []
+        groups: dict[Hashable, list[tuple[Claimed, Message]]] = {}
         for row in rows:
             try:
-                messages.append(self.message(row))
-                sendable.append(row)
+                message = self.message(row)
+                groups.setdefault(self.connector.batch_group(message), []).append((row, message))
             except Exception as error:
                 self._report(self._outcome(row, error))
-        if self._closed.is_set():
-            # one of them cannot even be built: nothing overtakes it
-            self._release(sendable)
+        for number, group in enumerate(groups.values()):
+            self._call([row for row, _ in group], [message for _, message in group], paced=number == 0)
+
+    def _call(self, rows: Sequence[Claimed], messages: Sequence[Message], *, paced: bool) -> None:
+        """One call for ``messages``. A refusal of the whole for what is in it is traced to the message it means, half by half."""
+        assert isinstance(self.connector, Sender)
+        if self._closed.is_set() or (not paced and self.pacer is not None and self._closed.wait(self.pacer.reserve())):
+            # something has halted the app, or one of these cannot even be built: nothing overtakes it
+            self._release(rows)
+            return
+        if len(rows) == 1:
+            self._send_one(rows[0], messages[0])
             return
         try:
-            results = self.connector.send_batch(messages)
-            if len(results) != len(messages):
-                raise PluginError(f"{self.connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")
-        except BaseException as error:
-            # a wrong number of answers comes after the call: nobody knows what was accepted
-            told = OutcomeUnknown(str(error)) if isinstance(error, PluginError) else error
-            for row in sendable:
-                self._report(self._outcome(row, told))
+            results = self._results(self.connector, messages, keyed=self._keyed(rows[0].channel))
+        except (ContentError, RecipientError):
+            half = len(rows) // 2
+            self._call(rows[:half], messages[:half], paced=False)
+            self._call(rows[half:], messages[half:], paced=False)
             return
-        for row, result in zip(sendable, results, strict=True):
-            self._report(self._outcome(row, result) if isinstance(result, BaseException) else self._accepted(row, result))
+        except BaseException as error:
+            self._report(*(self._outcome(row, error, alone=False) for row in rows))
+            return
+        self._report(
+            *(
+                self._outcome(row, result, alone=False) if isinstance(result, BaseException) else self._accepted(row, result)
+                for row, result in zip(rows, results, strict=True)
+            )
+        )
+
+    def _results(self, connector: Sender[Any, Message], messages: Sequence[Message], *, keyed: bool) -> Sequence[Receipt | ConnectorError]:
+        """What became of each. Without an answer the very same batch goes once more under its own key, while it is all still at hand:
+        nobody could put it together again later, and in another company its messages have another key.
+        """
+        for pause in (*(_BATCH_AGAIN if keyed else ()), None):
+            try:
+                results = connector.send_batch(messages)
+            except OutcomeUnknown:
+                if pause is None or self._closed.wait(pause):
+                    raise
+                continue
+            if len(results) != len(messages):
+                # a wrong number of answers comes after the call: nobody knows what was accepted
+                raise OutcomeUnknown(f"{connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")
+            return results
+        raise AssertionError("the last round returns or raises")
 
     def _accepted(self, row: Claimed, receipt: object) -> Outcome:
         if not isinstance(receipt, Receipt):
             # it returned, so it was most likely accepted; but nobody said so
             return self._outcome(row, OutcomeUnknown(f"{self.connector.name}: send returned {type(receipt).__name__}, not a Receipt"))
-        return Outcome(row, End.SENT, provider_id=receipt.id, detail=receipt.detail)
+        return Outcome(row, End.SENT, provider_id=None if receipt.id is None else str(receipt.id), detail=str(receipt.detail))
 
     def _resolve(self, rows: Sequence[Claimed]) -> None:
         for row in rows:
             lost = OutcomeUnknown("the process ended while this was being sent", hint=_IN_DOUBT_HINT)
-            known = self._known(row, lost)
+            known = self._known(row, lost, alone=not self.batches(row.channel))
             if known is not None and known.end is End.RETRY:
                 # a crash of ours is no failed try of the message's, and the provider asked for no pause
                 known.end, known.delay = End.THROTTLED, 0.0
-            self._report(known or self._outcome(row, lost))
+            self._report(known or self._outcome(row, lost, alone=False))
 
-    def _outcome(self, row: Claimed, error: BaseException) -> Outcome:
+    def _outcome(self, row: Claimed, error: BaseException, *, alone: bool = True) -> Outcome:
         skip = self.app.on_recipient_error is OnRecipientError.SKIP
         decision = retry.decide(error, row.tries, skip_recipients=skip, delays=self.connector.retry_schedule)
-        if decision.end is End.IN_DOUBT and decision.cls == "in_doubt" and (known := self._known(row, error)) is not None:
+        if decision.end is End.IN_DOUBT and decision.cls == "in_doubt" and (known := self._known(row, error, alone=alone)) is not None:
             return known
         if decision.end in (End.FAILED, End.IN_DOUBT, End.RETRY, End.THROTTLED):
             self.close()
@@ -246,11 +310,19 @@ class Lane:
             shared=decision.shared,
         )
 
-    def _known(self, row: Claimed, error: BaseException) -> Outcome | None:
-        """Who can tell what became of an attempt without an answer? First answer wins: key, look-up, policy; else None and a person."""
+    def _keyed(self, channel: str) -> bool:
+        """Whether the provider refuses a second execution of a message of ``channel``."""
+        keyed = self.connector.key_channels
+        return self._key_ttl is not None and channel != Channel.ACTION and (keyed is None or channel in keyed)
+
+    def _known(self, row: Claimed, error: BaseException, *, alone: bool) -> Outcome | None:
+        """Who can tell what became of an attempt without an answer? First answer wins: key, look-up, policy; else None and a person.
+
+        A message that may have left in a batch (not ``alone``) went under the batch's key, which nothing but the same batch repeats.
+        """
         why = self._redactor.text(str(getattr(error, "message", error)))[:_CAUSE_CHARS]
         delays = retry.TRANSIENT_DELAYS
-        if self._key_ttl is not None and row.tries < len(delays):
+        if alone and self._keyed(row.channel) and self._key_ttl is not None and row.tries < len(delays):
             # the provider refuses a second execution of the same key while it remembers it; the next try is made well inside
             age = self._clock.now().timestamp() - (row.first_at or row.started_at) + delays[row.tries] * 1.2
             if age < self._key_ttl.total_seconds():

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,17 @@ SELECT m.id, m.attempts, m.model_id, m.task_id, m.step, m.person, m.occasion, m.
 FROM messages m
 WHERE m.app_id = ? AND m.state = 'waiting' AND m.not_before <= ?
 ORDER BY m.not_before, m.id LIMIT ?
+"""
+
+# One statement for many rows: the sqlite3 module gives up the interpreter at every step, so with busy sender threads a statement
+# for each row costs a change of threads for each row; and SQLite itself takes half the time.
+_SENDING = "UPDATE messages SET state = 'sending', attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?))"
+_ATTEMPT = "INSERT INTO attempts(message_id, n, key, hash, started_at)"
+_ENDED = "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE n = ? AND message_id IN (SELECT value FROM json_each(?))"
+_SENT = """
+UPDATE messages SET state = 'sent', provider_id = json_extract(j.value, '$[1]'), reason = json_extract(j.value, '$[2]'), ended_at = ?,
+  error_id = NULL
+FROM json_each(?) j WHERE messages.id = json_extract(j.value, '$[0]') AND messages.state = 'sending'
 """
 
 #: What a gate says of a row about to leave: None lets it go; otherwise its new state ("suppressed", or "waiting" with a later
@@ -162,8 +174,13 @@ class Queue:
         )
         return (int(found[0]), str(found[1]), float(found[2])) if found else None
 
-    def claim(self, app_id: int, limit: int, now: float, gate: Gate | None = None) -> list[Claimed]:
+    def claim(
+        self, app_id: int, limit: int, now: float, gate: Gate | None = None, *, alone: tuple[int, Callable[[str], bool]] | None = None
+    ) -> list[Claimed]:
         """T1: take up to ``limit`` messages of an app for sending, each with a committed attempt row.
+
+        ``alone`` is for an app that sends batches: how many messages it may take of the channels (``str -> bool``) that do not go in one;
+        the first beyond that ends the claim, for nothing overtakes it.
 
         The caller has made sure in the same transaction that the app may send. Rows that the gate turns away end
         or wait here and do not count.
@@ -171,6 +188,7 @@ class Queue:
         conn = self.db.conn
         taken: list[Claimed] = []
         turned: list[tuple[str, float, float | None, str, int]] = []
+        left, batches = alone or (limit, lambda _: False)
         while (wanted := limit - len(taken)) > 0:
             found = conn.execute(_CLAIM, (app_id, now, wanted)).fetchall()
             if not found:
@@ -188,18 +206,21 @@ class Queue:
                     state, until, why = verdict
                     turned.append((state, until, None if state == "waiting" else now, why, id_))
                     continue
+                if not batches(channel):
+                    left -= 1
+                    if left < 0:
+                        break
                 row.key = message_key(self.instance, id_, generation)
                 if attempts:
                     row.first_at = self.first_attempt(id_, row.key) or now
                 fresh.append(row)
-            conn.executemany("UPDATE messages SET state = ?, not_before = ?, ended_at = ?, reason = ? WHERE id = ?", turned)
-            conn.executemany("UPDATE messages SET state = 'sending', attempts = ? WHERE id = ?", [(row.n, row.id) for row in fresh])
-            conn.executemany(
-                "INSERT INTO attempts(message_id, n, key, hash, started_at) VALUES (?, ?, ?, ?, ?)",
-                [(row.id, row.n, row.key, _hash(row), now) for row in fresh],
-            )
+            if turned:
+                conn.executemany("UPDATE messages SET state = ?, not_before = ?, ended_at = ?, reason = ? WHERE id = ?", turned)
+            if fresh:
+                conn.execute(_SENDING, (json.dumps([row.id for row in fresh]),))
+                self.db.insert(_ATTEMPT, [(row.id, row.n, row.key, _hash(row), now) for row in fresh])
             taken += fresh
-            if len(found) < wanted:
+            if len(found) < wanted or left < 0:
                 break
         return taken
 
@@ -217,40 +238,39 @@ class Queue:
             )
             conn.executemany("DELETE FROM attempts WHERE message_id = ? AND n = ?", released)
         ended = [o for o in outcomes if o.end is not End.RELEASED]
-        conn.executemany(
-            "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE message_id = ? AND n = ?",
-            [(now, o.cls or str(o.end), o.cause or o.detail, o.row.id, o.row.n) for o in ended],
-        )
+        self._close_attempts(ended, now)
         sent = [o for o in ended if o.end is End.SENT]
         if sent:
+            rows = json.dumps([(o.row.id, o.provider_id, o.detail) for o in sent], ensure_ascii=False)
+            # half a surrogate pair, as a provider's JSON may hold, is no text for SQLite
+            conn.execute(_SENT, (now, rows.encode("utf-8", "replace").decode()))
+            for app_id, count in Counter(o.row.app_id for o in sent).items():
+                conn.execute("UPDATE apps SET sent = sent + ?, throttled_until = 0 WHERE id = ?", (count, app_id))
+            self._tally("sent", sent)
+        back = [(int(o.end is End.RETRY), o.cause, o.row.id) for o in ended if o.end in (End.RETRY, End.THROTTLED)]
+        if back:
             conn.executemany(
-                "UPDATE messages SET state = 'sent', provider_id = ?, reason = ?, ended_at = ?, error_id = NULL WHERE id = ? AND state = 'sending'",
-                [(o.provider_id, o.detail, now, o.row.id) for o in sent],
+                "UPDATE messages SET state = 'waiting', tries = tries + ?, reason = ? WHERE id = ? AND state = 'sending'", back
             )
-            self._tally("apps", "sent", (o.row.app_id for o in sent))
-            self._tally("tasks", "sent", (o.row.task_id for o in sent))
-            conn.executemany(
-                "UPDATE apps SET throttled_until = 0 WHERE id = ? AND throttled_until > 0", [(i,) for i in {o.row.app_id for o in sent}]
-            )
-        back = [o for o in ended if o.end in (End.RETRY, End.THROTTLED)]
-        conn.executemany(
-            "UPDATE messages SET state = 'waiting', tries = tries + ?, reason = ? WHERE id = ? AND state = 'sending'",
-            [(int(o.end is End.RETRY), o.cause, o.row.id) for o in back],
-        )
         for end, state in ((End.REJECTED, "rejected"), (End.CANCELLED, "cancelled")):
-            over = [o for o in ended if o.end is end]
-            conn.executemany(
-                "UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'",
-                [(state, o.cause or o.detail, now, o.row.id) for o in over],
-            )
-        self._tally("tasks", "failed", (o.row.task_id for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)))
+            over = [(state, o.cause or o.detail, now, o.row.id) for o in ended if o.end is end]
+            if over:
+                conn.executemany("UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'", over)
+        if len(sent) < len(ended):
+            self._tally("failed", [o for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)])
 
-    def _tally(self, table: str, column: str, ids: Iterable[int | None]) -> None:
-        counts: dict[int, int] = {}
-        for id_ in ids:
-            if id_ is not None:
-                counts[id_] = counts.get(id_, 0) + 1
-        self.db.many(f"UPDATE {table} SET {column} = {column} + ? WHERE id = ?", [(count, id_) for id_, count in counts.items()])
+    def _close_attempts(self, ended: Sequence[Outcome], now: float) -> None:
+        # nearly all are first attempts that ended alike: one statement for each group
+        groups: dict[tuple[int, str, str], list[int]] = {}
+        for o in ended:
+            groups.setdefault((o.row.n, o.cls or str(o.end), o.cause or o.detail), []).append(o.row.id)
+        for (n, outcome, detail), ids in groups.items():
+            self.db.conn.execute(_ENDED, (now, outcome, detail, n, json.dumps(ids)))
+
+    def _tally(self, column: str, outcomes: Iterable[Outcome]) -> None:
+        for task_id, count in Counter(o.row.task_id for o in outcomes).items():
+            if task_id is not None:
+                self.db.conn.execute(f"UPDATE tasks SET {column} = {column} + ? WHERE id = ?", (count, task_id))
 
     def hold(self, outcome: Outcome, error_id: int) -> None:
         """A message that an error holds: ``failed`` or ``in_doubt``, tied to the error."""
