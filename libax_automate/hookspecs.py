@@ -1,7 +1,9 @@
 """The complete plugin surface: two hooks, on one screen.
 
 A plugin is a distribution with an entry point in the group ``libax_automate``, named like the connector or model
-it offers (one entry point per name, so that a command loads only what its profile uses)::
+it offers (one entry point per name, so that a command loads only what its profile uses):
+
+.. code-block:: toml
 
     [project.entry-points.libax_automate]
     postbox = "libax_connector_postbox"
