@@ -257,8 +257,9 @@ class Lane:
         )
 
     def _results(self, connector: Sender[Any, Message], messages: Sequence[Message], *, keyed: bool) -> Sequence[Receipt | ConnectorError]:
-        """What became of each. Without an answer the very same batch goes once more under its own key, while it is all still at hand:
-        nobody could put it together again later, and in another company its messages have another key.
+        """What became of each. Without an answer the very same batch goes once more under its own key, while all of it is at hand.
+
+        Nobody could put it together again later, and in another company its messages have another key.
         """
         for pause in (*(_BATCH_AGAIN if keyed else ()), None):
             try:
