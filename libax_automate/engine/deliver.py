@@ -185,7 +185,8 @@ class Delivery:
                         if rows := self._claim(profile, app_id, now):
                             claimed.append((self._lanes[app_id], rows))
         except AutomateError:
-            self._save(outcomes)
+            # a commit that failed may have reached the disk all the same: what it claimed was never handed over, and that is known too
+            self._save([*outcomes, *(Outcome(row, End.RELEASED) for _, rows in claimed for row in rows)])
             raise
         return claimed
 
@@ -335,8 +336,7 @@ class Delivery:
         """The database cannot be written: wait for what is out, keep every outcome beside it."""
         for lane in self._lanes.values():
             lane.end()
-        rest = [outcome for lane in self._lanes.values() for outcome in lane.take()]
-        self._journal.write([outcome for outcome in (*outcomes, *rest) if outcome.end is not End.RELEASED])
+        self._journal.write([*outcomes, *(outcome for lane in self._lanes.values() for outcome in lane.take())])
 
     # -- lanes ---------------------------------------------------------------------------------------------------------------
 
@@ -388,5 +388,5 @@ class Delivery:
                 with self.store.write():
                     self._settle_all(outcomes)
             except AutomateError:
-                self._journal.write([outcome for outcome in outcomes if outcome.end is not End.RELEASED])
+                self._journal.write(outcomes)
                 raise

@@ -31,8 +31,9 @@ class Journal:
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
             try:
-                # zeros written, not a hole: a hole needs space when it is filled
-                os.write(descriptor, b"\0" * (_SIZE - os.fstat(descriptor).st_size))
+                # zeros written, not a hole: a hole needs space when it is filled; a file that an earlier full disk cut short goes on at its end
+                while (missing := _SIZE - os.lseek(descriptor, 0, os.SEEK_END)) > 0:
+                    os.write(descriptor, b"\0" * missing)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -40,19 +41,23 @@ class Journal:
             raise StoreError(f"{self.path}: {error.strerror}", hint="free some space: nothing was sent") from None
 
     def write(self, outcomes: Sequence[Outcome]) -> int:
-        """Keep outcomes; returns how many fitted."""
+        """Keep outcomes, those of calls that were made first; returns how many could be kept (0 where the disk takes nothing at all)."""
         kept, lines = 0, b""
-        for outcome in outcomes:
+        for outcome in sorted(outcomes, key=lambda each: each.end is End.RELEASED):
             row = {**asdict(outcome.row), "payload": "", "still": None}
             line = json.dumps({**asdict(outcome), "row": row, "trace": ""}, ensure_ascii=False).encode() + b"\n"
             if len(lines) + len(line) > _SIZE:
                 break
             lines += line
             kept += 1
-        with self.path.open("r+b") as handle:
-            handle.write(lines)
-            handle.flush()
-            os.fsync(handle.fileno())
+        try:
+            with self.path.open("r+b") as handle:
+                handle.write(lines)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError:
+            # the database's own error is being raised and says what to do; what is not kept here is found in doubt by the next run
+            return 0
         return kept
 
     def read(self) -> list[Outcome]:
@@ -74,7 +79,10 @@ class Journal:
     def clear(self) -> None:
         """They are in the database now."""
         if self.path.exists():
-            with self.path.open("r+b") as handle:
-                handle.write(b"\0" * _SIZE)
-                handle.flush()
-                os.fsync(handle.fileno())
+            try:
+                with self.path.open("r+b") as handle:
+                    handle.write(b"\0" * _SIZE)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+            except OSError as error:
+                raise StoreError(f"{self.path}: {error.strerror}", hint="check the disk (dmesg, free space): nothing new was sent") from None
