@@ -85,4 +85,6 @@ class Journal:
                     handle.flush()
                     os.fsync(handle.fileno())
             except OSError as error:
-                raise StoreError(f"{self.path}: {error.strerror}", hint="check the disk (dmesg, free space): nothing new was sent") from None
+                raise StoreError(
+                    f"{self.path}: {error.strerror}", hint="check the disk (dmesg, free space): nothing new was sent"
+                ) from None
