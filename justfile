@@ -13,6 +13,7 @@ check: connectors lint types imports test
 connectors:
     #!/usr/bin/env bash
     set -euo pipefail
+    shopt -s nullglob
     missing=()
     for folder in connectors/libax-connector-*/; do
         name=$(basename "$folder")
