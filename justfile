@@ -62,9 +62,16 @@ bench *ARGS:
 soak *ARGS:
     pytest -q -m soak --timeout=0 {{ ARGS }}
 
-# the contract tests of one connector: just contract smtp
+# the contract tests of one connector or model: just contract webhook
 contract NAME *ARGS:
-    pytest -q -k "contract and {{ replace(NAME, '-', '_') }}" {{ ARGS }}
+    #!/usr/bin/env bash
+    set -euo pipefail
+    package="connectors/libax-connector-{{ NAME }}/tests/test_contract.py"
+    if [[ -f $package ]]; then
+        pytest -q "$package" {{ ARGS }}
+    else
+        pytest -q tests/testing/test_builtin_contracts.py -k "{{ replace(NAME, '-', '') }}" {{ ARGS }}
+    fi
 
 # a new connector package beside this checkout: just new-connector postbox
 new-connector NAME:
