@@ -115,7 +115,6 @@ class Session:
 
     def _instant(self, text: str, space: Workspace) -> datetime:
         from libax_automate.cli.words import moment_of
-
         from libax_automate.errors import ProfileError
 
         profiles = space.profiles

@@ -22,7 +22,7 @@ from libax_automate.model import Model
 
 _CAPABILITY = {channel: capability for capability, channel in CHANNELS.items()}
 _PLACED = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
-_STEP = re.compile(r"steps (?P<step>\S+), (?P<key>\w+)")
+_KEY = re.compile(r"(?:steps (?P<step>\S+), )?(?P<key>\w+)(?:\[(?P<number>\d+)\]|\.(?P<name>\S+))?")
 #: schedules that meet within so many days are named
 _AHEAD = timedelta(days=14)
 
@@ -137,14 +137,18 @@ class _Check:
         self._files(spec, loc)
         self._time(spec, loc)
 
-    def _loc(self, spec: ModelSpec, loc: Loc, key: str) -> Loc:
-        if match := _STEP.fullmatch(key):
-            for index, step in enumerate(spec.steps):
-                if step.name == match["step"]:
-                    return (*loc, "steps", index, match["key"])
-        if key == "text" and spec.wording.text is None:
-            key = "text_file"
-        return (*loc, key) if re.fullmatch(r"\w+", key) else loc
+    def _loc(self, spec: ModelSpec, loc: Loc, where: str) -> Loc:
+        """The place of a key as :func:`check_fields` names it: ``text``, ``vars[2]``, ``params.name``, ``steps aviso, text``."""
+        match = _KEY.fullmatch(where)
+        if match is None:
+            return loc
+        index = next((number for number, step in enumerate(spec.steps) if step.name == match["step"]), None)
+        wording = spec.wording if index is None else spec.steps[index].wording
+        place: Loc = loc if index is None else (*loc, "steps", index)
+        key = f"{match['key']}_file" if match["key"] in {"text", "html"} and getattr(wording, match["key"]) is None else match["key"]
+        if match["number"]:
+            return (*place, key, int(match["number"]) - 1)
+        return (*place, key, match["name"]) if match["name"] else (*place, key)
 
     def _source(self, spec: ModelSpec, recipe: Model[Any], loc: Loc) -> frozenset[str] | None:
         """The fields of what the model reads, where its source can tell."""

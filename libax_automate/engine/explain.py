@@ -115,7 +115,7 @@ class _Inquiry:
         else:
             found.checks.append(Check(self.spec.use, False, f"{day}: not one of those it finds"))
         self._enabled(found)
-        self._filters(found, person, candidate or ahead)
+        self._filters(found, person, candidate or ahead, max(self.now, slot.instant))
         if candidate is not None:
             found.draft = self._composer().compose(candidate, now=max(self.now, slot.instant), slot=slot)
             if found.draft.verdict is Verdict.EXCLUDED and all(check.passes is not False for check in found.checks):
@@ -202,7 +202,8 @@ class _Inquiry:
         """The next slot at which the recipe finds this person."""
         first = next_slot(self.space, self.profile, self.spec)
         if first is None:
-            found.next_why = "the model is off, or never fires again"
+            realtime = self.spec.schedule.realtime and self.spec.enabled
+            found.next_why = "it looks at every pass (real time)" if realtime else "the model is off, or never fires again"
             return None
         after = first.instant - timedelta(microseconds=1)
         for slot in islice(slots(self.spec.schedule, self.profile.timezone, after, after + _HORIZON), _SLOTS):
@@ -234,7 +235,7 @@ class _Inquiry:
         if not on:
             found.checks.append(Check("enabled", False, f"the model is off: automate models enable {self.spec.name}"))
 
-    def _filters(self, found: Explanation, person: Record, candidate: Candidate | None) -> None:
+    def _filters(self, found: Explanation, person: Record, candidate: Candidate | None, moment: datetime) -> None:
         add = found.checks.append
         for word in self.spec.audience:
             if word in WORDS:
@@ -259,11 +260,9 @@ class _Inquiry:
             known = self._known(candidate.step, found.person, "once" if self.spec.once else candidate.occasion)
             add(Check("once only", known is None, known or f"nothing yet for {'this model' if self.spec.once else candidate.occasion}"))
         defaults = self.profile.defaults
-        hold = Hours(self.profile.timezone, self.spec.quiet or defaults.quiet, self.spec.send_weekdays or defaults.send_weekdays).hold(
-            self.now
-        )
-        if hold is not None:
-            add(Check("hours", None, f"now: {hold.reason}, until {local_of(hold.until, self.profile.timezone):%Y-%m-%d %H:%M}"))
+        quiet, weekdays = self.spec.quiet or defaults.quiet, self.spec.send_weekdays or defaults.send_weekdays
+        if (hold := Hours(self.profile.timezone, quiet, weekdays).hold(moment)) is not None:
+            add(Check("hours", None, hold.reason))
 
     def _where(self, person: Record, candidate: Candidate | None) -> Check:
         from libax_automate.engine.fields import Names
