@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,6 +34,10 @@ class Gatekeeper:
         self._apps: list[tuple[Profile, AppSpec, int]] = []
         self._specs: dict[int, tuple[Profile, ModelSpec]] = {}
         self._system: frozenset[int] = frozenset()
+        #: models that have been looked up, those of no profile in view included
+        self._met: set[int] = set()
+        #: each profile's suppression list, and the state of the database in which it was read
+        self._lists: dict[str, tuple[tuple[int, int], Mapping[tuple[str, str], str]]] = {}
         for profile in space.profiles:
             specs = dict(space.apps(profile))
             if self._store.apps.find(profile.name, FREE_PLAN) is None:
@@ -59,8 +63,9 @@ class Gatekeeper:
 
     def system(self, model_id: int) -> bool:
         """Whether a model is the program's own (notices, reports)."""
-        if model_id not in self._system and model_id not in self._specs:
+        if model_id not in self._met:
             self._learn()
+            self._met.add(model_id)
         return model_id in self._system
 
     def _learn(self) -> None:
@@ -74,10 +79,16 @@ class Gatekeeper:
         """Whether an account was last probed long enough ago; counts this as a probe."""
         return self._store.apps.may_probe(app_id, now, after)
 
+    def _suppressions(self, profile: str) -> Mapping[tuple[str, str], str]:
+        # read again only when somebody may have changed it: a list may be long, and this is asked for every few messages
+        state = (self._store.db.version(), self._store.ledger.edits)
+        if profile not in self._lists or self._lists[profile][0] != state:
+            self._lists[profile] = (state, self._store.ledger.suppressions(profile))
+        return self._lists[profile][1]
+
     def gate(self, profile: Profile, now: float) -> Gate:
         """The last look at each row: suppression, quiet hours and sending days may have come since it was planned."""
-        self._learn()
-        listed = self._store.ledger.suppressions(profile.name)
+        listed = self._suppressions(profile.name)
         instant = datetime.fromtimestamp(now, UTC)
         held: dict[int, Hold | None] = {}
 
@@ -87,7 +98,7 @@ class Gatekeeper:
                 why = listed.get((row.channel, address)) or listed.get(("*", address))
                 if why is not None:
                     return "suppressed", 0.0, f"on the suppression list: {why}"
-            if row.model_id in self._system or row.channel in ("webhook", "action"):
+            if row.channel in ("webhook", "action") or self.system(row.model_id):
                 return None
             if row.model_id not in held:
                 spec = self._specs.get(row.model_id)

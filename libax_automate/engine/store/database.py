@@ -196,6 +196,20 @@ class Database:
         """Run a writing statement for each row; returns how many rows changed."""
         return self.conn.executemany(sql, rows).rowcount
 
+    def insert(self, into: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows of equal width with few statements: ``into`` is the statement up to VALUES.
+
+        In pieces whose size is a power of two, so that a handful of prepared statements serves every number of rows.
+        """
+        at, size = 0, 64
+        while at < len(rows):
+            while size > len(rows) - at:
+                size //= 2
+            piece = rows[at : at + size]
+            one = f"({', '.join('?' * len(piece[0]))})"
+            self.conn.execute(f"{into} VALUES {', '.join([one] * size)}", [value for row in piece for value in row])
+            at += size
+
     def get(self, key: str, default: str = "") -> str:
         """A value of ``meta``."""
         return str(self.value("SELECT value FROM meta WHERE key = ?", (key,)) or default)

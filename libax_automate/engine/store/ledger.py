@@ -35,6 +35,8 @@ class Ledger:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        #: how often this process has changed a suppression list
+        self.edits = 0
 
     def get(self, message_id: int) -> MessageRow | None:
         """One message."""
@@ -136,6 +138,7 @@ class Ledger:
 
     def suppress(self, profile: str, channel: str, address: str, reason: str, now: float) -> bool:
         """Never write to this address again over this channel (``*`` = any); False if it was listed already."""
+        self.edits += 1
         with self.db.write() as conn:
             return conn.execute(
                 "INSERT OR IGNORE INTO suppressions(profile, channel, address, reason, at) VALUES (?, ?, ?, ?, ?)",
@@ -144,6 +147,7 @@ class Ledger:
 
     def unsuppress(self, profile: str, channel: str, address: str) -> int:
         """Take an address off the list; returns how many entries went."""
+        self.edits += 1
         with self.db.write() as conn:
             sql, values = "DELETE FROM suppressions WHERE profile = ? AND address = ?", [profile, address.casefold()]
             if channel != "*":
