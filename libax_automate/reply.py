@@ -91,6 +91,19 @@ class Reply:
         except UnreadableReply as error:
             raise InputDataError(str(error), hint="is the base URL the vendor's API?") from None
 
+    def id_at(self, *path: str | int) -> str | None:
+        """The id at ``path`` of the JSON body (keys, and places in lists), as text; None where none can be read.
+
+        It never raises: a 2xx was accepted whatever is in it, and then the id is unknown.
+        """
+        try:
+            found = self.json()
+            for key in path:
+                found = found[key]
+        except (ValueError, LookupError, TypeError):
+            return None
+        return str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) and found else None
+
     def __repr__(self) -> str:
         return f"<Reply {self.status}, {len(self.content)} bytes>"
 
