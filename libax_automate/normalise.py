@@ -108,6 +108,8 @@ def _money(value: object) -> tuple[Decimal, str]:
         return Decimal(value), value.currency
     if isinstance(value, (Decimal, int)):
         return Decimal(value), ""
+    if isinstance(value, float):
+        return _finite(Decimal(repr(value))), ""
     text = str(value).strip()
     found = _AMOUNT.fullmatch(_SPACES.sub("", text).replace("\u2212", "-"))
     if found is None:

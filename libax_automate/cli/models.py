@@ -104,6 +104,28 @@ def disable(session: Session, model: Model) -> None:
 
 
 @command(app, now=True)
+def test(
+    session: Session,
+    model: Model,
+    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Where the test goes: your own address.")],
+    person: Annotated[str, typer.Option("--as", metavar="PERSON", help="Whose data it is made with: the id in the source.")],
+) -> None:
+    """Send me what somebody else would get: that person's data, my address; nothing is recorded as sent."""
+    from libax_automate.engine.trial import send_trial
+
+    space = session.space
+    profile, spec = space.model(model)
+    trial = send_trial(space, profile, spec, person=person, to=to)
+    if session.out.json:
+        session.out.object(
+            {"model": spec.name, "profile": profile.name, "person": person, "to": trial.to, "app": trial.app, "subject": trial.subject,
+             "text": trial.text, "id": trial.receipt.id}
+        )  # fmt: skip
+    else:
+        session.out.line(f"{spec.name} as {person} sent to {trial.to} by {trial.app}; nothing is recorded")
+
+
+@command(app, now=True)
 def run(session: Session, model: Model) -> int:
     """Run a model now, by hand, besides its schedule; whoever heard already does not hear again."""
     from libax_automate.engine.run import run_model, run_pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -29,8 +30,9 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "tasks": ("tasks", "What models did: list, show, retry, cancel, counter."),
     "queue": ("queue", "What waits to leave: list, show, clear, restore, pause, resume."),
     "errors": ("errors", "What halts an app, and the ways out: list, show, retry, skip, sent."),
+    "approve": ("approve", "What waits for a person's yes: show, approve, reject."),
     "apps": ("apps", "The configured applications: list, test, templates."),
-    "models": ("models", "The automations: list, fields, enable, disable, run."),
+    "models": ("models", "The automations: list, fields, test, enable, disable, run."),
     "connectors": ("connectors", "What can be connected: options, capabilities, credentials."),
     "calendar": ("calendar", "What fires when, with collisions and clock-change days."),
     "explain": ("explain", "Each filter and its verdict for one person."),
@@ -77,6 +79,9 @@ class Nouns(TyperGroup):
             ctx.fail(f"No such command {args[0]!r}.{guess}")
         return super().resolve_command(ctx, args)
 
+
+#: what a machine's disk says where no part of the program has put it in words: no fault of the program
+_DISK = frozenset((errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ENOTDIR, errno.EISDIR))
 
 app = typer.Typer(cls=Nouns, name="automate", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -128,10 +133,19 @@ def _outcome(arguments: Sequence[str], session: Session) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # the last door: whatever it is, it ends here with a code
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return failure.report(_disk(error), session)
         if not hasattr(error, "format_message"):
             return failure.crash(error, session)
         return _misspoken(error, session)
     return answer if isinstance(answer, int) else 0
+
+
+def _disk(error: OSError) -> AutomateError:
+    from libax_automate.errors import StoreError
+
+    place = f"{error.filename}: " if error.filename else ""
+    return StoreError(f"{place}{error.strerror}", hint="check owner, mode and free space of that place, then: automate doctor")
 
 
 def _misspoken(error: Any, session: Session) -> int:

@@ -10,8 +10,9 @@ The checks, in this order; the first that fails gives the reason:
 6. an address for the channel
 7. the suppression list
 8. already known under the same key (``once`` makes the person the key)
-9. the wording: an empty value, a line break in the subject, ``max_chars``
-10. expiry, then quiet hours and sending weekdays, which hold it
+9. the guard rails: consent, tact, caps; those with an end hold it
+10. the wording: an empty value, a line break in the subject, ``max_chars``
+11. expiry, then quiet hours and sending weekdays, which hold it
 
 A wrong template is the model's fault, not the person's: it raises TemplateError.
 """
@@ -26,6 +27,7 @@ from typing import Any
 
 from libax_automate.engine.audience import Audience
 from libax_automate.engine.fields import RECIPIENT, Names
+from libax_automate.engine.guards import Guards, Ruling
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.profile.span import span_of
@@ -133,11 +135,14 @@ class Composer:
         subject: Callable[[str], str] | None = None,
         suppressed: Suppressed | None = None,
         known: Known | None = None,
+        guards: Guards | None = None,
     ) -> None:
         self._profile, self._spec, self._recipe = profile, spec, recipe
         self._zone = profile.timezone
         self._sandbox = sandbox or Sandbox(profile.locale, profile.timezone.key)
         self._suppressed, self._known = suppressed, known
+        self._guards = guards if guards is not None and not guards.idle else None
+        self._approved = {"": spec.approve, **{each.name: spec.approve or each.approve for each in spec.steps}}
         self._audience = Audience(spec.audience)
         self._names = Names.of(recipe, available)
         self._where = self._condition(spec.where)
@@ -240,6 +245,9 @@ class Composer:
         if self._known is not None and (reason := self._known(candidate.step, draft.person, draft.occasion)) is not None:
             draft.known = True
             return _excluded(draft, reason)
+        ruling = self._guards.judge(draft.person, recipient) if self._guards is not None and not webhook else None
+        if ruling is not None and ruling.until is None:
+            return _excluded(draft, ruling.reason)
         if step.wording is not None:
             try:
                 draft.payload = step.wording.payload(context)
@@ -257,13 +265,18 @@ class Composer:
             draft.payload = {"record": _listed(record, recipient, candidate.extra)}
         else:
             raise ProfileError(f"model {self._spec.name!r} has no message for step ''", hint="add text = … to the model")
-        return self._timed(draft, candidate, now, slot, recipient)
+        draft.approve = self._approved[candidate.step]
+        return self._timed(draft, candidate, now, slot, recipient=recipient, ruling=ruling)
 
-    def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot: Slot, recipient: Record) -> Draft:
+    def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot: Slot, *, recipient: Record, ruling: Ruling | None) -> Draft:
         expires = draft.expires = candidate.expires or self._end(slot.instant)
         if expires is not None and expires <= now:
             return _excluded(draft, f"expired at {local_of(expires, self._zone):%Y-%m-%d %H:%M}")
-        if draft.channel is not Channel.WEBHOOK and (hold := self._hours.hold(now)) is not None:
+        if ruling is not None and ruling.until is not None:
+            if expires is not None and expires <= ruling.until:
+                return _excluded(draft, f"{ruling.reason}; expires before it may be said")
+            draft.verdict, draft.reason, draft.not_before = Verdict.HELD, ruling.reason, ruling.until
+        elif draft.channel is not Channel.WEBHOOK and (hold := self._hours.hold(now)) is not None:
             if expires is not None and expires <= hold.until:
                 return _excluded(
                     draft, "expires before quiet hours end" if hold.reason.startswith("quiet") else "expires before the next sending day"
@@ -277,6 +290,8 @@ class Composer:
                 draft.still = (source, candidate.record.entity, candidate.record.id, candidate.still)
         if not draft.reason:
             draft.reason = candidate.why
+        if self._guards is not None:
+            self._guards.count(draft.person)
         return draft
 
     def _today(self, now: datetime) -> Any:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from libax_automate.connector import Capability
 from libax_automate.engine.outbox import Draft
 from libax_automate.engine.spec import AppSpec, Profile
+from libax_automate.engine.store.approvals import ApprovalRow
 from libax_automate.engine.store.rows import AppState, ErrorRow, TaskRow
 from libax_automate.engine.walltime import local_of
 from libax_automate.engine.workspace import FREE_PLAN, Workspace, free_plan
@@ -30,6 +31,29 @@ def announce(space: Workspace) -> int:
     for task in space.store.tasks.due_notices():
         if task.profile in profiles:
             queued += _of_task(space, profiles[task.profile], task, now)
+    for question in space.store.approvals.due_notices():
+        if question.profile in profiles:
+            queued += _of_approval(space, profiles[question.profile], question, now)
+    return queued
+
+
+def _of_approval(space: Workspace, profile: Profile, question: ApprovalRow, now: datetime) -> int:
+    from libax_automate.engine.language import language
+    from libax_automate.engine.notice import approval_notice
+
+    notice = approval_notice(
+        profile,
+        approval=f"A{question.id}",
+        model=question.model,
+        why=question.why,
+        waiting=question.waiting,
+        language=language(profile.locale),
+    )
+    payload = {"subject": notice.subject, "text": notice.text, "html": notice.html}
+    drafts = [_draft(to, f"A{question.id}", payload, now) for to in profile.notify]
+    with space.store.write():
+        queued = post(space, profile, drafts, now)
+        space.store.approvals.noticed(question.id)
     return queued
 
 

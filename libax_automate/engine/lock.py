@@ -28,7 +28,7 @@ class RunLock:
     def acquire(self, now: datetime) -> None:
         """Take the lock at once or raise LockHeld with the holder's pid and start time."""
         try:
-            handle = self.path.open("a+", encoding="utf-8")
+            handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8")
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}", hint="the database's folder must be writable") from None
         handle.seek(0)
@@ -65,10 +65,13 @@ class RunLock:
     def _write(self, note: Mapping[str, Any]) -> None:
         assert self._handle is not None
         self.noted = dict(note)
-        self._handle.seek(0)
-        self._handle.truncate()
-        self._handle.write(json.dumps(note))
-        self._handle.flush()
+        # written over the old note and then cut to length: a full disk must not leave an empty file, which would have forgotten the passes
+        content, descriptor = json.dumps(note).encode(), self._handle.fileno()
+        try:
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", hint="check the disk (dmesg, free space): nothing was sent") from None
 
     def release(self) -> None:
         """Give it up; safe twice."""

@@ -120,6 +120,25 @@ def _commands(profile: Profile, error: OpenError, kind: str, language: Language,
     return [*clear, *found, show] if old else [*found, *clear, show]
 
 
+def approval_notice(profile: Profile, *, approval: str, model: str, why: str, waiting: int, language: Language) -> Notice:
+    """The notice of messages that wait for a person's yes (``A3``)."""
+    say = language.text
+    values: dict[str, object] = {"profile": profile.name, "model": model, "approval": approval}
+    letter = Letter(say("approval.title", **values), language.tag, say("letter.foot", profile=profile.name))
+    letter.paragraph(say("approval.opening", **values))
+    letter.paragraph(language.ntext("error.waiting", waiting) if waiting else say("error.waiting.none"))
+    letter.facts([(say("error.cause"), one_line(why, _LONGEST_CAUSE))])
+    letter.heading(say("error.todo"))
+    letter.commands(
+        [
+            (f"automate plan {profile.name}/{model}", say("command.plan")),
+            (f"automate approve {approval}", say("command.approve")),
+            (f"automate approve {approval} --reject", say("command.reject")),
+        ]
+    )
+    return Notice(one_line(say("approval.subject", **values)), letter.text(), letter.html())
+
+
 def task_notice(profile: Profile, *, task: TaskFailure, language: Language) -> Notice:
     """The notice of a task that failed, crashed or did not run."""
     say = language.text

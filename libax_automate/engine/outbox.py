@@ -52,6 +52,8 @@ class Draft:
     expires: datetime | None = None
     #: the activity to write into the source app once this has been sent (LX-55): app, record id
     activity: tuple[str, str] | None = None
+    #: waits until a person approves
+    approve: bool = False
     #: conditions to re-check at send time: (app, entity, record id, field -> allowed values)
     still: tuple[str, str, str, Mapping[str, frozenset[str]]] | None = None
 

@@ -10,14 +10,15 @@ from zoneinfo import ZoneInfo
 
 from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
-from libax_automate.engine.outbox import Draft
+from libax_automate.engine.guards import Guards, class_of
+from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
-from libax_automate.errors import ProfileError
+from libax_automate.errors import PluginError, ProfileError
 from libax_automate.message import Channel
-from libax_automate.model import Effect, Model
+from libax_automate.model import Effect, MessageClass, Model
 from libax_automate.record import BadRow, Query, Record
 
 #: records in one call of a webhook's list (LX-19)
@@ -107,6 +108,7 @@ class Plan:
             available=self._available(sources),
             channels_of=lambda app: self.space.channels(self.profile, app),
             suppressed=suppressed if listed else None,
+            guards=Guards(self.profile, self.spec, self._classes(), store, self.moment.now or self.space.clock.now()),
             known=known if row is not None and (self.look_up or self.spec.webhook) else None,
         )
         now = self.moment.now or self.space.clock.now()
@@ -123,11 +125,22 @@ class Plan:
                     continue  # on the first pass only what was there before; later never again
                 else:
                     draft = composer.compose(item, now=now, slot=self.moment.slot)
+                if self.look_up and draft.approve and draft.verdict is Verdict.SEND:
+                    draft.verdict, draft.reason = Verdict.HELD, "waits for approval"
                 self.counts[draft.verdict] += 1
                 yield draft
         finally:
             for source in sources.values():
                 source.close()
+
+    def _classes(self) -> dict[str, MessageClass]:
+        found = {}
+        for name, spec in self.profile.models.items():
+            try:
+                found[name] = class_of(spec, self.space.catalogue.model(spec.use))
+            except PluginError:
+                continue  # a model that cannot run says nothing
+        return found
 
     def _available(self, sources: dict[str, Source[Any]]) -> frozenset[str] | None:
         entity = self.recipe.entity_name()
@@ -196,9 +209,10 @@ def pages(drafts: Iterator[Draft], *, profile: str, spec: ModelSpec, slot: Slot)
                 "profile": profile, "model": spec.name, "slot": slot.key, "page": number, "last": ahead is None,
                 "records": [draft.payload["record"] for draft in page],
             }  # fmt: skip
+            payload = {"type": f"automate.{spec.use.replace('-', '_')}", "data": data, "at": slot.instant.isoformat()}
             call = Draft(
                 model=spec.name, person=f"list:{number}", occasion=slot.key, step="list", app=page[0].app, channel=Channel.WEBHOOK,
-                to=page[0].app, payload={"type": f"automate.{spec.use.replace('-', '_')}", "data": data, "at": slot.instant.isoformat()}, expires=page[0].expires,
+                to=page[0].app, payload=payload, expires=page[0].expires, approve=page[0].approve,
             )  # fmt: skip
             yield call, page
             page = []

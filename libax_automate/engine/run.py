@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from statistics import median
 
 from libax_automate.engine import duty, herald
 from libax_automate.engine.deliver import Delivery
@@ -17,6 +18,7 @@ from libax_automate.engine.retry import TRANSIENT_DELAYS
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.store.database import machine_id
 from libax_automate.engine.store.rows import AppState, ModelRow, TaskRow, TaskState
+from libax_automate.engine.store.spool import Spool
 from libax_automate.engine.walltime import Slot, local_of, slot_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import AutomateError, PluginError, RateLimited, TemporaryError, Transient
@@ -24,6 +26,8 @@ from libax_automate.errors import AutomateError, PluginError, RateLimited, Tempo
 #: people left out that one task remembers by name; the rest are counted
 _REMARKS = 10_000
 _DAY = 86_400.0
+#: a brake needs so many earlier runs to know what is usual, and lets runs of fewer messages pass
+_HISTORY, _SMALL = 3, 20
 
 
 @dataclass
@@ -152,6 +156,11 @@ def _take_stock(space: Workspace, result: RunResult) -> None:
         if now[-1] not in printed:
             where = f"{task.profile}/{task.model}" if many else task.model
             result.news.append(f"T{task.id} {where} {task.slot}: {task.state}: {task.reason} → automate tasks retry T{task.id}")
+    for question in store.approvals.listed(profiles=names):
+        now.append(f"A{question.id}")
+        if now[-1] not in printed:
+            where = f"{question.profile}/{question.model}" if many else question.model
+            result.news.append(f"A{question.id} {where}: {question.why}; {question.waiting} wait → automate approve A{question.id}")
     if result.fenced:
         now.append("fence")
         if "fence" not in printed:
@@ -313,11 +322,34 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
         month = local_of(started, profile.timezone).strftime("%Y-%m")
         with store.write():
             now = space.now()
-            queued = spool.enqueue(model_id=row.id, task_id=task.id, apps=apps, now=now)
+            queued = _enqueue(plan, row, spool, task_id=task.id, apps=apps, now=now)
             store.tasks.finish(
                 task.id, now=now, month=month, bookmark=started.timestamp(), planned=planned, excluded=plan.counts["excluded"],
                 queued=queued, bad_rows=plan.bad, remarks=remarks,
             )  # fmt: skip
+
+
+def _enqueue(plan: Plan, row: ModelRow, spool: Spool, *, task_id: int, apps: dict[str, int], now: float) -> int:
+    """Into the queue, or before a person's eyes: what is marked as grave, and runs far above their usual size."""
+    approvals = plan.space.store.approvals
+    factor = plan.spec.brake if plan.spec.brake is not None else plan.profile.defaults.brake
+    usual = approvals.usual(row.id) if factor and spool.count >= _SMALL else []
+    brake = bool(factor and len(usual) >= _HISTORY and spool.count > factor * median(usual))
+    if not brake and not spool.approve:
+        return spool.enqueue(model_id=row.id, task_id=task_id, apps=apps, now=now)
+    why = (
+        f"{spool.count} messages, {spool.count / median(usual):.1f} times the usual {median(usual):g}"
+        if brake
+        else f"{spool.approve} messages need a person's yes"
+    )
+    approval = approvals.open(row.id, task_id, why, now)
+    queued = spool.enqueue(
+        model_id=row.id, task_id=task_id, apps=apps, now=now, approval=(approval, f"waits for approval A{approval}: {why}"), brake=brake
+    )
+    waiting = approvals.get(approval)
+    if waiting is None or not waiting.waiting:
+        approvals.withdraw(approval)
+    return queued
 
 
 def _spool(plan: Plan, remarks: list[tuple[str, str, str, str]], add: Callable[[Draft], None]) -> tuple[int, dict[str, int]]:

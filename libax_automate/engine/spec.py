@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libax_automate.message import Channel
-from libax_automate.model import Late
+from libax_automate.model import Late, MessageClass
 from libax_automate.options import Options
 
 
@@ -56,6 +56,35 @@ class Quiet:
 
     start: time
     end: time
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most ``count`` messages to one person within ``span``."""
+
+    count: int
+    span: timedelta
+
+    def __str__(self) -> str:
+        days, seconds = divmod(int(self.span.total_seconds()), 86_400)
+        return f"{self.count} per {days}d" if not seconds else f"{self.count} per {self.span.total_seconds() / 3600:g}h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tact:
+    """A ``[[tact]]`` table: what ``hold`` (a model, or a class of messages) does not say to a person in a certain situation.
+
+    Either ``near``: another model (at one of ``steps``, or at any) wrote or is about to write to the person ``within`` that span;
+    or ``on``: a date field of the person that falls on today.
+    """
+
+    hold: str
+    near: str | None = None
+    steps: frozenset[str] = frozenset()
+    within: timedelta = timedelta(days=30)
+    on: str | None = None
+    #: ``skip`` = not at all; ``wait`` = from the next day on which it is tactful
+    then: str = "skip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +161,8 @@ class StepSpec:
     channel: Channel | None = None
     via: str | None = None
     wording: Wording = field(default_factory=Wording)
+    #: its messages wait until a person approves them
+    approve: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +193,18 @@ class ModelSpec:
     quiet: Quiet | None = None
     send_weekdays: frozenset[int] | None = None
     steps: tuple[StepSpec, ...] = ()
+    #: what kind of word it is, where it is not the recipe's
+    message_class: MessageClass | None = None
+    #: None = what [defaults] says of its class
+    cap: Cap | None = None
+    #: no cap holds, whatever [defaults] says
+    uncapped: bool = False
+    #: every message waits until a person approves
+    approve: bool = False
+    #: a run of more than so many times its usual size waits for a person; 0 = never, None = what [defaults] says
+    brake: float | None = None
+    #: only people who agreed hear from it
+    consent: bool = False
     line: int = 1
     column: int = 1
 
@@ -175,6 +218,9 @@ class Defaults:
     send_weekdays: frozenset[int] | None = None
     free_plan_sender: str | None = None
     reply_to: str | None = None
+    #: class of messages -> cap; ``all`` counts every class together
+    cap: Mapping[str, Cap] = field(default_factory=dict)
+    brake: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +241,7 @@ class Profile:
     defaults: Defaults = field(default_factory=Defaults)
     apps: Mapping[str, AppSpec] = field(default_factory=dict)
     models: Mapping[str, ModelSpec] = field(default_factory=dict)
+    tact: tuple[Tact, ...] = ()
     #: values that came into options by reference ({ env }, { file } …) without being ``Secret``: redacted like secrets
     referenced: frozenset[str] = field(default=frozenset(), repr=False)
     #: non-fatal findings of loading (``check`` prints them): PATH:LINE:COL: text

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from libax_automate.testing.contracts import SenderContract as SenderContract
     from libax_automate.testing.contracts import SourceContract as SourceContract
     from libax_automate.testing.mailbox import Mailbox as Mailbox
+    from libax_automate.testing.plugin import LOOPBACK as LOOPBACK
     from libax_automate.testing.run import PlannedRun as PlannedRun
     from libax_automate.testing.service import Fault as Fault
     from libax_automate.testing.service import Reply as Reply
@@ -47,6 +48,7 @@ _WHERE = {
     "SenderContract": "contracts",
     "Service": "service",
     "SourceContract": "contracts",
+    "LOOPBACK": "plugin",
     "SpecServer": "spec_server",
 }
 

@@ -21,11 +21,13 @@ from libax_automate.engine.profile.models import build_models
 from libax_automate.engine.profile.positions import Loc
 from libax_automate.engine.profile.scope import Plugins, Scope, types_of
 from libax_automate.engine.profile.secrets import References
+from libax_automate.engine.profile.tact import tact_of
 from libax_automate.engine.spec import Defaults, Profile
 from libax_automate.errors import Problem, ProfileError
 from libax_automate.message import Channel
 
 _TABLES = ("defaults", "apps", "models")
+_LISTS = ("tact",)
 
 
 def load_profiles(paths: Iterable[Path], plugins: Plugins, environ: Mapping[str, str]) -> tuple[Profile, ...]:
@@ -68,8 +70,8 @@ def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) ->
     findings = file.findings
     references = References(file.path.parent, environ, findings)
     scope = Scope(file, plugins, references)
-    top = {key: value for key, value in file.data.items() if key not in _TABLES}
-    keys = scope.keys(ProfileKeys, references.table(top, (), types_of(ProfileKeys)), (), _TABLES)
+    top = {key: value for key, value in file.data.items() if key not in (*_TABLES, *_LISTS)}
+    keys = scope.keys(ProfileKeys, references.table(top, (), types_of(ProfileKeys)), (), (*_TABLES, *_LISTS))
     tables: dict[str, dict[str, Any]] = {name: _table(findings, file.data, name) for name in _TABLES}
     apps = build_apps(scope, tables["apps"])
     defaults = _defaults(scope, tables["defaults"])
@@ -94,6 +96,7 @@ def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) ->
         defaults=defaults,
         apps=apps,
         models=models,
+        tact=tact_of(scope, file.data.get("tact", []), models),
         referenced=frozenset(value for loc, value in references.resolved.items() if _is_option(loc)),
     )
 
@@ -119,6 +122,8 @@ def _defaults(scope: Scope, raw: Mapping[str, Any]) -> Defaults:
         send_weekdays=keys.send_weekdays,
         free_plan_sender=keys.free_plan_sender,
         reply_to=keys.reply_to,
+        cap=keys.cap,
+        brake=keys.brake,
     )
 
 

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from libax_automate.engine.profile.days import monthdays_of, months_of, report_of, weekdays_of
 from libax_automate.engine.profile.findings import did_you_mean, shown, wrong
-from libax_automate.engine.profile.span import quiet_of, rate_of, span_of, time_of
-from libax_automate.engine.spec import Activation, InDoubt, OnRecipientError, Quiet, Rate
+from libax_automate.engine.profile.span import brake_of, cap_of, quiet_of, rate_of, span_of, time_of
+from libax_automate.engine.spec import Activation, Cap, InDoubt, OnRecipientError, Quiet, Rate
 from libax_automate.message import Channel
-from libax_automate.model import Late
+from libax_automate.model import Late, MessageClass
 from libax_automate.options import Strings
 
 #: what profiles, apps, models and steps may be called
@@ -114,6 +114,26 @@ def _expires(value: str) -> str:
     return text
 
 
+def _cap(value: str) -> Cap | bool:
+    # "none" of a model has to win over the cap of [defaults]
+    return cap_of(value) or False
+
+
+def _caps(value: Any) -> dict[str, Cap]:
+    table = {"all": value} if isinstance(value, str) else value
+    classes = [*map(str, MessageClass), "all"]
+    if not isinstance(table, dict) or not all(isinstance(item, str) for item in table.values()):
+        raise wrong("should be a cap, or a table of caps by class", 'such as "2 per 7d" or { courtesy = "1 per 7d" }')
+    for name in table:
+        if name not in classes:
+            raise wrong(f"{shown(name)} is no class of messages", did_you_mean(name, classes))
+    try:
+        caps = {name: cap_of(item) for name, item in table.items()}
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return {name: cap for name, cap in caps.items() if cap is not None}
+
+
 def _networks(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise wrong("should be a list of address ranges", 'such as ["10.1.2.3/32"]')
@@ -168,7 +188,7 @@ def _texts(value: Any) -> Any:
 
 
 _samples: dict[Any, str] = {
-    rate_of: "10/s", quiet_of: "21:00-09:00", span_of: "2d", report_of: "mon 08:00", _expires: "1d",
+    rate_of: "10/s", _cap: "2 per 7d", brake_of: "3x", quiet_of: "21:00-09:00", span_of: "2d", report_of: "mon 08:00", _expires: "1d",
 }  # fmt: skip
 
 _SET = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": ["integer", "string"]}}]}
@@ -187,6 +207,13 @@ Pace = Annotated[Rate, _said(rate_of, str), WithJsonSchema({**_STRING, "examples
 Report = Annotated[tuple[int, time], _said(report_of, str), WithJsonSchema({**_STRING, "examples": ["mon 08:00"]})]
 Expiry = Annotated[str, _said(_expires, str), WithJsonSchema({**_STRING, "examples": ["day", "2h", "1d"]})]
 Limit = Annotated[Any, _said(span_of, str), WithJsonSchema({**_STRING, "examples": ["2d"]})]
+Capped = Annotated[Any, _said(_cap, str), WithJsonSchema({**_STRING, "examples": ["2 per 7d", "none"]})]
+Caps = Annotated[
+    dict[str, Cap],
+    BeforeValidator(_caps),
+    WithJsonSchema({"anyOf": [_STRING, {"type": "object", "additionalProperties": _STRING}], "examples": ["2 per 7d"]}),
+]
+Brake = Annotated[float, _said(brake_of, str), WithJsonSchema({**_STRING, "examples": ["3x", "none"]})]
 Audience = Annotated[
     tuple[str, ...], BeforeValidator(_audience),
     WithJsonSchema({"type": ["string", "array"], "items": {"enum": list(AUDIENCE)}}),
@@ -241,6 +268,21 @@ class DefaultsKeys(Keys):
     send_weekdays: SendDays | None = Field(None, description="Weekdays on which messages leave; on others they wait.")
     free_plan_sender: Mailbox | None = Field(None, description="Sender of e-mails that leave over the free plan.")
     reply_to: str | None = Field(None, description="Where answers go.")
+    cap: Caps = Field(default_factory=dict, description="Most messages to one person: for all models together, or by class.")
+    brake: Brake | None = Field(None, description="A run so many times larger than usual waits for `automate approve`.")
+
+
+class TactKeys(Keys):
+    """A ``[[tact]]`` table: what is not said to a person in a certain situation."""
+
+    hold: str = Field(description="Model, or class of messages (courtesy, service, billing), that keeps silent.")
+    near: str | None = Field(None, description="Another model that wrote, or is about to write, to the same person.")
+    steps: Strings = Field((), description="Its steps that count; default: all.")
+    within: Limit | None = Field(None, description="How far back the other model's messages count; default: 30d.")
+    on: str | None = Field(None, description="Date field of the person, such as birth_date, on whose day nothing is said.")
+    then: Literal["skip", "wait"] | None = Field(
+        None, description="skip = not at all; wait = on a later day. Default: wait with `on`, else skip."
+    )
 
 
 class AppKeys(Keys):
@@ -306,6 +348,13 @@ class ModelKeys(WordingKeys):
     once: bool = Field(False, description="Once per person for ever.")
     quiet: Hours | None = Field(None, description="Hours in which nothing leaves; messages wait.")
     send_weekdays: SendDays | None = Field(None, description="Weekdays on which messages leave; on others they wait.")
+    message_class: Annotated[MessageClass, _choice(MessageClass)] | None = Field(
+        None, alias="class", description="courtesy, service or billing: what caps and tact count it as; default: the recipe's."
+    )
+    cap: Capped | None = Field(None, description='Most messages to one person, such as "2 per 7d"; "none" = no cap.')
+    approve: bool = Field(False, description="Messages wait for `automate approve`.")
+    brake: Brake | None = Field(None, description='A run so many times larger than usual, such as "3x", waits for `automate approve`.')
+    consent: bool = Field(False, description="Only people who agreed hear from it.")
 
 
 class StepKeys(WordingKeys):
@@ -313,3 +362,4 @@ class StepKeys(WordingKeys):
 
     stage: Number | None = Field(None, min_length=1, max_length=64, description="The step's name, unique in its model.")
     name: Number | None = Field(None, min_length=1, max_length=64, description="The step's name, where it is not the stage's.")
+    approve: bool = Field(False, description="The step's messages wait for `automate approve`.")

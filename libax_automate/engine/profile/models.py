@@ -75,6 +75,12 @@ def _model(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc, defaults: 
         quiet=keys.quiet,
         send_weekdays=keys.send_weekdays,
         steps=steps,
+        message_class=keys.message_class,
+        cap=keys.cap or None,
+        uncapped=keys.cap is False,
+        approve=keys.approve,
+        brake=keys.brake,
+        consent=keys.consent,
         line=line,
         column=column,
     )
@@ -102,7 +108,9 @@ def _steps(scope: Scope, raw: Any, loc: Loc) -> tuple[StepSpec, ...]:
             scope.findings.problem(here, f"two steps are called {shown(name)}", "give each its own stage or name", key=True)
         if keys.name and keys.stage:
             mine["stage"] = keys.stage
-        steps[name] = StepSpec(name=name, options=mine, channel=keys.channel, via=keys.via, wording=_wording(scope, keys, here))
+        steps[name] = StepSpec(
+            name=name, options=mine, channel=keys.channel, via=keys.via, wording=_wording(scope, keys, here), approve=keys.approve
+        )
     return tuple(steps.values())
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import time, timedelta
 from typing import Any
 
-from libax_automate.engine.spec import Quiet, Rate
+from libax_automate.engine.spec import Cap, Quiet, Rate
 
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)", re.ASCII)
@@ -42,6 +42,35 @@ def time_of(value: Any) -> time:
     if not match:
         raise ValueError('a time of day is written "HH:MM", such as "09:30"')
     return time(int(match[1]), int(match[2] or 0))
+
+
+_CAP = re.compile(r"(\d{1,4})\s*(?:per|por|/)\s*(.+)", re.ASCII)
+_FACTOR = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*x", re.ASCII)
+
+
+def cap_of(text: str) -> Cap | None:
+    """A cap such as ``2 per 7d``; None for ``none``. Raises ValueError saying what a cap looks like."""
+    plain = text.strip().lower()
+    if plain == "none":
+        return None
+    match = _CAP.fullmatch(plain)
+    if not match or not int(match[1]):
+        raise ValueError(f'{text[:40]!r} is no cap: write messages per span of time, such as "2 per 7d", or "none"')
+    span = span_of(match[2])
+    if not span:
+        raise ValueError(f"{text[:40]!r} caps nothing: its span is empty")
+    return Cap(int(match[1]), span)
+
+
+def brake_of(text: str) -> float:
+    """A brake such as ``3x``; 0 for ``none``. Raises ValueError saying what a brake looks like."""
+    plain = text.strip().lower()
+    if plain == "none":
+        return 0.0
+    match = _FACTOR.fullmatch(plain)
+    if not match or float(match[1]) < 1:
+        raise ValueError(f'{text[:40]!r} is no brake: write how many times the usual size is too much, such as "3x", or "none"')
+    return float(match[1])
 
 
 def quiet_of(text: str) -> Quiet:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from libax_automate.engine.store.approvals import Approvals
 from libax_automate.engine.store.apps import Apps
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.errors import Errors
 from libax_automate.engine.store.history import History
 from libax_automate.engine.store.ledger import Ledger
+from libax_automate.engine.store.people import People
 from libax_automate.engine.store.queue import Queue
 from libax_automate.engine.store.tasks import Tasks
 
@@ -25,6 +27,8 @@ class Store:
         self.tasks = Tasks(self.db)
         self.ledger = Ledger(self.db)
         self.history = History(self.db)
+        self.approvals = Approvals(self.db)
+        self.people = People(self.db)
         self.write = self.db.write
 
     def close(self) -> None:

@@ -65,7 +65,11 @@ class Errors:
 
     def belongs(self, reference: str, profiles: frozenset[str]) -> bool:
         """Whether ``E12`` or ``T77`` is of one of these profiles (or of none any more)."""
-        table = {"E": "errors", "T": "tasks t JOIN models ON models.id = t.model_id"}.get(reference[:1])
+        table = {
+            "E": "errors",
+            "T": "tasks t JOIN models ON models.id = t.model_id",
+            "A": "approvals t JOIN models ON models.id = t.model_id",
+        }.get(reference[:1])
         if table is None:
             return True
         column, key = ("profile", "id") if table == "errors" else ("models.profile", "t.id")

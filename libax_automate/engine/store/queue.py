@@ -8,18 +8,11 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
-from libax_automate.engine.outbox import Draft, dump
+from libax_automate.engine.outbox import Draft
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.rows import Claimed, End, Outcome
-
-_COLUMNS = "app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, \
-created_at, ended_at, activity, still"
-_INSERT = f"INSERT OR IGNORE INTO messages({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-#: drafts that one task keeps in memory; beyond, they go to a temporary table on disk
-_IN_MEMORY = 20_000
+from libax_automate.engine.store.spool import Spool
 
 _CLAIM = """
 SELECT m.id, m.attempts, m.model_id, m.task_id, m.step, m.person, m.occasion, m.channel, m.recipient, m.payload, m.generation,
@@ -56,84 +49,6 @@ def message_key(instance: bytes, message_id: int, generation: int) -> str:
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-class Spool:
-    """A task's messages before they are committed, in the order in which they came."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._rows: list[tuple[Any, ...]] = []
-        self._spilt = False
-
-    def add(self, draft: Draft) -> None:
-        """Keep one draft; ``baseline`` ones are recorded as skipped."""
-        self._rows.append(
-            (
-                draft.app,
-                draft.step,
-                draft.person,
-                draft.occasion,
-                str(draft.channel),
-                draft.to,
-                draft.name,
-                dump(draft.payload),
-                "skipped" if draft.baseline else "waiting",
-                draft.not_before.timestamp() if draft.not_before else 0.0,
-                draft.expires.timestamp() if draft.expires else None,
-                draft.reason,
-                json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None,
-                _still(draft),
-            )
-        )
-        if len(self._rows) >= _IN_MEMORY:
-            self._spill()
-
-    def _spill(self) -> None:
-        conn = self._db.conn
-        if not self._spilt:
-            conn.execute(
-                "CREATE TEMP TABLE spool(app, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, "
-                "activity, still)"
-            )
-            self._spilt = True
-        # BEGIN without IMMEDIATE: a transaction that writes only temporary tables takes no lock on the database
-        inside = conn.in_transaction
-        if not inside:
-            conn.execute("BEGIN")
-        conn.executemany("INSERT INTO temp.spool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
-        if not inside:
-            conn.execute("COMMIT")
-        self._rows.clear()
-
-    def enqueue(self, *, model_id: int, task_id: int | None, apps: dict[str, int], now: float) -> int:
-        """Insert all of them in the caller's transaction; what is already in the ledger is left alone. Returns how many are new and waiting."""
-        conn = self._db.conn
-        kept = 0
-        if self._spilt:
-            self._spill()
-            for app, app_id in apps.items():
-                for state, ended in (("waiting", None), ("skipped", now)):
-                    changed = conn.execute(
-                        f"INSERT OR IGNORE INTO messages({_COLUMNS}) SELECT ?, ?, ?, step, person, occasion, channel, recipient, name, payload, "
-                        "state, not_before, expires, reason, ?, ?, activity, still FROM temp.spool WHERE app = ? AND state = ? ORDER BY rowid",
-                        (app_id, model_id, task_id, now, ended, app, state),
-                    ).rowcount
-                    kept += changed if state == "waiting" else 0
-            return kept
-        for state, ended in (("waiting", None), ("skipped", now)):
-            rows = [(apps[r[0]], model_id, task_id, *r[1:12], now, ended, *r[12:]) for r in self._rows if r[8] == state]
-            if rows:
-                changed = self._db.many(_INSERT, rows)
-                kept += changed if state == "waiting" else 0
-        return kept
-
-    def close(self) -> None:
-        """Let go of what was kept."""
-        self._rows.clear()
-        if self._spilt:
-            self._db.conn.execute("DROP TABLE temp.spool")
-            self._spilt = False
 
 
 class Queue:
@@ -320,10 +235,3 @@ class Queue:
 
 def _hash(row: Claimed) -> bytes:
     return hashlib.blake2b(f"{row.to}\0{row.payload}".encode(), digest_size=16).digest()
-
-
-def _still(draft: Draft) -> str | None:
-    if draft.still is None:
-        return None
-    app, entity, record, fields = draft.still
-    return dump({"app": app, "entity": entity, "id": record, "fields": {name: sorted(values) for name, values in fields.items()}})

@@ -202,6 +202,44 @@ def m001_first(db: Database) -> None:
     _script(db, _FIRST)
 
 
+_GUARDS = """
+ALTER TABLE messages ADD COLUMN approval_id INTEGER;
+CREATE INDEX messages_approval ON messages(approval_id) WHERE approval_id IS NOT NULL;
+
+-- runs, or steps of runs, that wait for a person
+CREATE TABLE approvals (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  model_id INTEGER NOT NULL REFERENCES models(id),
+  task_id INTEGER REFERENCES tasks(id) ON DELETE SET NULL,
+  why TEXT NOT NULL,
+  opened_at REAL NOT NULL,
+  decided_at REAL,
+  verdict TEXT,
+  notices INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX approvals_open ON approvals(id) WHERE decided_at IS NULL;
+
+-- what people answered, in the order in which they did; never changed, never deleted
+CREATE TABLE consents (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  profile TEXT NOT NULL,
+  person TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  at REAL NOT NULL,
+  channel TEXT NOT NULL DEFAULT '',
+  text_version TEXT NOT NULL DEFAULT '',
+  source TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX consents_person ON consents(profile, person, id);
+"""
+
+
+@migrations()
+def m002_guards(db: Database) -> None:
+    """Approvals and the consent ledger."""
+    _script(db, _GUARDS)
+
+
 def _script(db: Database, sql: str) -> None:
     """Run statements one by one: ``executescript`` would commit the migration's transaction first."""
     for statement in sql.split(";\n"):
