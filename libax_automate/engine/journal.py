@@ -26,7 +26,7 @@ class Journal:
 
     def prepare(self) -> None:
         """Set the space aside; raises StoreError where there is none: then nothing may be sent."""
-        if self.path.exists() and self.path.stat().st_size >= _SIZE:
+        if self.path.exists() and self.path.stat().st_size >= _SIZE and os.access(self.path, os.W_OK):
             return
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
