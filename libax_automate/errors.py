@@ -175,6 +175,15 @@ class ConnectorError(AutomateError):
         self.retry_after = retry_after
         self.code = code
 
+    def recast(
+        self, kind: type[ConnectorError], *, hint: str = "", code: str = "", retry_after: float | None = None, message: str = ""
+    ) -> ConnectorError:
+        """The same event under the class that names it, for a connector that knows what its vendor means: what is not given stays."""
+        wait = self.retry_after if retry_after is None else retry_after
+        error = kind(message or self.message, hint=hint or self.hint, code=code or self.code, retry_after=wait)
+        error.status, error.body = self.status, self.body
+        return error
+
 
 class RateLimited(ConnectorError):
     """Not accepted; the provider asks for a slower pace (429, SMTP 421/451 4.7.x)."""
