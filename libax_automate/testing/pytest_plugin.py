@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from libax_automate.testing.service import Service
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """``@pytest.mark.req("LX-40")``: for packages whose tests say which lines of a specification they prove."""
+    config.addinivalue_line("markers", "req(id, ...): proves these lines of the package's specification")
+
+
 @pytest.fixture
 def automate_service() -> Iterator[Service]:
     """A scripted HTTP server on loopback that records what it gets, and can hang up."""
