@@ -12,6 +12,7 @@ import pytest
 
 from libax_automate import errors
 from libax_automate.engine.profile import keys
+from libax_automate.engine.profile.scope import names_of
 from libax_automate.errors import AutomateError
 from libax_automate.plugins.catalogue import default_catalogue
 
@@ -22,6 +23,7 @@ TABLES: dict[str, type[keys.Keys]] = {
     "`[defaults]`": keys.DefaultsKeys,
     "`[apps.NAME]`": keys.AppKeys,
     "`[models.NAME]`": keys.ModelKeys,
+    "`[[tact]]`": keys.TactKeys,
 }
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -46,12 +48,12 @@ def sections(text: str, marks: str = "##") -> dict[str, str]:
 @pytest.mark.parametrize("heading", TABLES)
 def test_every_key_of_a_profile_is_explained_and_no_other(heading: str) -> None:
     documented = _KEY.findall(sections(page("docs/profile.md"))[heading])
-    assert sorted(documented) == sorted(TABLES[heading].model_fields)
+    assert sorted(documented) == sorted(names_of(TABLES[heading]))
 
 
 def test_the_keys_of_a_step_are_those_of_the_message_and_its_name() -> None:
     own = set(_KEY.findall(sections(page("docs/profile.md"))["`[[models.NAME.steps]]`"]))
-    assert own == keys.StepKeys.model_fields.keys() - keys.WordingKeys.model_fields.keys()
+    assert own == names_of(keys.StepKeys) - names_of(keys.WordingKeys)
 
 
 def test_every_audience_word_is_named() -> None:

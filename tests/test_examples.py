@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from libax_automate.engine.profile import keys
+from libax_automate.engine.profile.scope import names_of
 from libax_automate.testing.mailbox import Mailbox
 from libax_automate.testing.service import Reply, Service
 from tests.conftest import Cli
@@ -51,8 +52,8 @@ def mails(folder: Path) -> list[EmailMessage]:
 def test_the_complete_profile_has_every_key_there_is() -> None:
     text = (ROOT / "profiles.example.toml").read_text(encoding="utf-8")
     written = {line.lstrip("# ").partition("=")[0].strip() for line in text.splitlines() if "=" in line}
-    tables = (keys.ProfileKeys, keys.DefaultsKeys, keys.AppKeys, keys.ModelKeys, keys.StepKeys)
-    assert {key for table in tables for key in table.model_fields} - written == set()
+    tables = (keys.ProfileKeys, keys.DefaultsKeys, keys.AppKeys, keys.ModelKeys, keys.StepKeys, keys.TactKeys)
+    assert {key for table in tables for key in names_of(table)} - written == set()
 
 
 def test_the_complete_profile_is_valid(complete: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

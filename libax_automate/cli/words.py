@@ -14,9 +14,13 @@ _ID = re.compile(r"([TMEB]?)(\d{1,15})", re.IGNORECASE)
 _UNITS = ((604800, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
+#: instants from here on stand for "when somebody says so"
+_NEVER = 1e11
+
+
 def instant(value: float | datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the second: ``2026-12-24T09:30:00Z``; None and 0 stay nothing."""
-    if not value:
+    """RFC 3339 in UTC, to the second: ``2026-12-24T09:30:00Z``; None and 0 stay nothing, and so does what waits for a person."""
+    if not value or (isinstance(value, float) and value >= _NEVER):
         return None
     moment = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
