@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.tool_requirements"]
+pytest_plugins = ["tests.figures", "tests.tool_requirements"]
 
 # the gate meets the same examples on every run; HYPOTHESIS_PROFILE=wide looks further
 settings.register_profile("gate", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.figures import Figure
 from tests.harness.sink import Sink
 from tests.harness.world import World
 
@@ -78,7 +79,7 @@ def test_nothing_is_sent_until_a_person_releases_it(
     tmp_path: Path,
     cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    figure: Figure,
 ) -> None:
     monkeypatch.setenv("AUTOMATE_MACHINE_ID", "this-machine")
     world = World(tmp_path / "w", sink.url, count=PEOPLE)
@@ -121,8 +122,7 @@ def test_nothing_is_sent_until_a_person_releases_it(
     world.run("2026-12-24T10:25:00+00:00")
     assert sum(sink.delivered.values()) == after
     assert world.states() == {"sent": PEOPLE}
-    with capsys.disabled():
-        print(f"\nR11 {way.__name__} ({'with' if waiting else 'without'} a queue): 0 sent in 6 passes while fenced")
+    figure(f"R11 {way.__name__} ({'with' if waiting else 'without'} a queue): 0 sent in 6 passes while fenced")
 
 
 def test_a_restore_that_is_cut_short_leaves_the_old_file_or_the_new_one(sink: Sink, tmp_path: Path, cli: Cli) -> None:

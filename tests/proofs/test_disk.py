@@ -18,6 +18,7 @@ import pytest
 from libax_automate.engine.run import run_pass
 from libax_automate.errors import StoreError
 from tests.conftest import Cli, Finished
+from tests.figures import Figure
 from tests.harness.sink import Sink
 from tests.harness.world import BIRTHDAY, World
 
@@ -129,7 +130,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mounted = shutil.which("mount") is not None and os.geteuid() == 0
     mounted = (
-        mounted and not subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True).returncode
+        mounted
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True, check=False
+        ).returncode
     )
     if not mounted:
         pytest.skip("a tmpfs cannot be mounted here (root and the right to mount are needed)")
@@ -138,7 +142,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_at_any_page_loses_nothing_and_doubles_nothing(
-    base: Path, sink: Sink, tmp_path: Path, small_disk: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+    base: Path, sink: Sink, tmp_path: Path, small_disk: Path, cli: Cli, figure: Figure
 ) -> None:
     tally = Tally()
     for free in range(24):
@@ -155,16 +159,13 @@ def test_a_disk_that_fills_at_any_page_loses_nothing_and_doubles_nothing(
             return done
 
         attempt(world, sink, tally, run, 74)
-    with capsys.disabled():
-        print(f"\n{tally.line('full disk (tmpfs 512 KiB)')}")
+    figure(tally.line("full disk (tmpfs 512 KiB)"))
     assert tally.hit >= 5
     assert (tally.lost, tally.doubled, tally.in_doubt) == (0, 0, 0)
 
 
-def test_a_database_that_may_not_grow_loses_nothing_and_doubles_nothing(
-    base: Path, sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tally = Tally()
+def test_a_database_that_may_not_grow_loses_nothing_and_doubles_nothing(base: Path, sink: Sink, tmp_path: Path, figure: Figure) -> None:
+    tally, hints = Tally(), list[str]()
     for extra in range(0, 24, 2):
         world = Copy(base, tmp_path / f"w{extra}")
         world.people(150)
@@ -177,10 +178,10 @@ def test_a_database_that_may_not_grow_loses_nothing_and_doubles_nothing(
                 run_pass(space, patience=0)
             except StoreError as error:
                 tally.hit += 1
-                assert error.hint
+                hints.append(error.hint)
         settle(world, sink, tally, 150)
-    with capsys.disabled():
-        print(f"\n{tally.line('max_page_count')}")
+    figure(tally.line("max_page_count"))
+    assert all(hints)
     assert tally.hit >= 1
     assert (tally.lost, tally.doubled, tally.in_doubt) == (0, 0, 0)
 
@@ -197,16 +198,13 @@ def process(world: Copy, *, before: Sequence[str] = (), limit: int | None = None
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_limit_on_file_sizes_loses_nothing_and_doubles_nothing(
-    base: Path, sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_limit_on_file_sizes_loses_nothing_and_doubles_nothing(base: Path, sink: Sink, tmp_path: Path, figure: Figure) -> None:
     tally = Tally()
     size = (base / "state" / "automate.db").stat().st_size
     for number, limit in enumerate((PAGE, size // 2, size, size + PAGE, size + 2 * PAGE)):
         world = Copy(base, tmp_path / f"w{number}")
         attempt(world, sink, tally, lambda world=world, limit=limit: process(world, limit=limit), 74)  # type: ignore[misc]
-    with capsys.disabled():
-        print(f"\n{tally.line('RLIMIT_FSIZE')}")
+    figure(tally.line("RLIMIT_FSIZE"))
     assert tally.hit >= 2
     assert (tally.lost, tally.doubled, tally.in_doubt) == (0, 0, 0)
 
@@ -243,8 +241,11 @@ def how_often(world: Copy, call: str, log: Path) -> int:
     return sum(1 for line in log.read_text().splitlines() if f" {call}(" in line)
 
 
-def _inject(base: Path, sink: Sink, tmp_path: Path, share: int, capsys: pytest.CaptureFixture[str]) -> None:
-    if shutil.which("strace") is None or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode:
+def _inject(base: Path, sink: Sink, tmp_path: Path, share: int, figure: Figure) -> None:
+    if (
+        shutil.which("strace") is None
+        or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("strace is not installed, or may not trace here")
     for number, (call, error, more) in enumerate(INJECTED):
         tally = Tally()
@@ -253,24 +254,22 @@ def _inject(base: Path, sink: Sink, tmp_path: Path, share: int, capsys: pytest.C
         steps = range(1, total + 1) if not share else sorted({round(total * (i + 0.5) / share) for i in range(share)})
         for at in steps:
             world = Copy(base, tmp_path / f"w{number}-{at}")
-            attempt(world, sink, tally, lambda world=world, at=at: process(world, before=traced(call, error, f"{at}{more}")), 74)  # type: ignore[misc]
+            fault = traced(call, error, f"{at}{more}")
+            attempt(world, sink, tally, lambda world=world, fault=fault: process(world, before=fault), 74)  # type: ignore[misc]
             shutil.rmtree(world.folder)
-        with capsys.disabled():
-            print("\n" + tally.line(f"{error} at {call}{more and ' and ever after'} ({total} calls)"))
+        figure(tally.line(f"{error} at {call}{more and ' and ever after'} ({total} calls)"))
         assert tally.hit or tally.cases < 3
         assert (tally.lost, tally.doubled, tally.in_doubt) == (0, 0, 0)
 
 
-def test_a_write_that_fails_in_the_middle_of_a_drain_is_survived(
-    base: Path, sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _inject(base, sink, tmp_path, 2, capsys)
+def test_a_write_that_fails_in_the_middle_of_a_drain_is_survived(base: Path, sink: Sink, tmp_path: Path, figure: Figure) -> None:
+    _inject(base, sink, tmp_path, 2, figure)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_each_write_of_a_drain_that_fails_is_survived(base: Path, sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _inject(base, sink, tmp_path, 0, capsys)
+def test_each_write_of_a_drain_that_fails_is_survived(base: Path, sink: Sink, tmp_path: Path, figure: Figure) -> None:
+    _inject(base, sink, tmp_path, 0, figure)
 
 
 def test_without_room_for_the_outcomes_nothing_is_sent(base: Path, sink: Sink, tmp_path: Path, small_disk: Path, cli: Cli) -> None:
@@ -307,9 +306,7 @@ def mode(path: Path, bits: int) -> Iterator[None]:
         path.chmod(before)
 
 
-def test_what_may_not_be_written_or_read_is_told_and_nothing_leaves(
-    base: Path, sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_may_not_be_written_or_read_is_told_and_nothing_leaves(base: Path, sink: Sink, tmp_path: Path, figure: Figure) -> None:
     prefix, cases = unprivileged(), 0
     for name, bits, code in (
         ("state/automate.db", 0o400, 74),
@@ -336,8 +333,7 @@ def test_what_may_not_be_written_or_read_is_told_and_nothing_leaves(
         settle(world, sink, tally)
         assert (tally.lost, tally.doubled, tally.in_doubt) == (0, 0, 0), name
         cases += 1
-    with capsys.disabled():
-        print(f"\nR4 modes: {cases} cases, 0 sent, 0 tracebacks")
+    figure(f"R4 modes: {cases} cases, 0 sent, 0 tracebacks")
 
 
 def test_a_file_system_gone_read_only_is_told_and_nothing_leaves(

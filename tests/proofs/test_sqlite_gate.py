@@ -9,6 +9,7 @@ import pytest
 
 from libax_automate.engine.store import Store
 from libax_automate.engine.store.database import journal_mode
+from tests.figures import Figure
 
 TABLE = {
     (3, 7, 0): "TRUNCATE",
@@ -33,10 +34,9 @@ TABLE = {
 }
 
 
-def test_the_journal_follows_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_journal_follows_the_table(figure: Figure) -> None:
     wrong = {version: journal_mode(version) for version, mode in TABLE.items() if journal_mode(version) != mode}
-    with capsys.disabled():
-        print(f"\nR13: {len(TABLE)} versions, {len(wrong)} wrong")
+    figure(f"R13: {len(TABLE)} versions, {len(wrong)} wrong")
     assert wrong == {}
 
 
