@@ -280,3 +280,8 @@ def test_no_row_whatever_it_holds_raises(row: dict[str, object]) -> None:
     turn(row)
     for field in fields:
         turn({field: next(iter(row.values()), "")})
+
+
+def test_a_number_that_is_no_text_is_never_ambiguous() -> None:
+    """1.234 as text groups thousands; out of JSON or SQL it is a number with three decimals."""
+    assert (amount_of(1.234), amount_of(1234.5), amount_of("1.234")) == (Decimal("1.234"), Decimal("1234.5"), Decimal(1234))
