@@ -292,6 +292,10 @@ class ApiClient:
         error.body = excerpt
         return error
 
+    def redacted(self, text: str) -> str:
+        """``text`` with every secret that this client knows as ``***``: for what a connector quotes of a reply's words."""
+        return self._redacted(text)
+
     def _learn(self, value: str | Secret) -> str:
         text = _open(value)
         if isinstance(value, Secret):
