@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from libax_automate.cli.output import Column, Output
 from libax_automate.cli.session import Session, command, noun
-from libax_automate.errors import UsageError
+from libax_automate.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.outbox import Draft
@@ -53,14 +54,26 @@ def plan(
     session: Session,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE/MODEL.")],
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="As on this day: 2026-12-24.")] = None,
+    keep: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep it for: automate apply FILE.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also as one page to show to somebody.")] = None,
 ) -> None:
     """Show who gets what, who does not and why; sends nothing."""
     from libax_automate.engine.plan import plan_model
 
     space = session.space
     profile, spec = space.model(model)
-    made = plan_model(space, profile, spec, on=day_of(on, "--on") if on else None)
-    items = [draft_item(draft) for draft in made.drafts]
+    day = day_of(on, "--on") if on else None
+    made = plan_model(space, profile, spec, on=day)
+    drafts = list(made.drafts)
+    items = [draft_item(draft) for draft in drafts]
+    if keep is not None:
+        from libax_automate.engine.saved import save
+
+        save(made, drafts, keep, on=day)
+        session.out.say(f"kept in {keep}; to send exactly this: automate apply {keep}")
+    if html is not None:
+        _page(html, drafts, f"{profile.name}: {spec.name}", made.moment.slot.local.strftime("%Y-%m-%d %H:%M"))
+        session.out.say(f"written: {html}")
     out = session.out
     for row in made.bad_rows:
         out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")
@@ -77,6 +90,24 @@ def plan(
     reasons = Counter(item["reason"] for item in items if item["verdict"] == "excluded")
     if reasons.total() > _MANY:
         out.line("; ".join(f"{number} x {reason}" for reason, number in reasons.most_common(5)))
+
+
+def _page(path: Path, drafts: list[Draft], title: str, subtitle: str) -> None:
+    from libax_automate.engine.page import Page
+
+    page = Page()
+    for draft in drafts:
+        page.add(draft)
+    write_page(path, page.html(title=title, subtitle=subtitle))
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page with people's names and addresses on it: for its owner's eyes."""
+    try:
+        path.touch(mode=0o600)
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}", hint="give another file") from None
 
 
 def day_of(text: str, option: str) -> Any:

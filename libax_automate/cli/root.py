@@ -25,6 +25,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "init": ("init", "Write a commented profile and sample data."),
     "check": ("check", "Validate the profiles; --connect also asks the applications."),
     "plan": ("plan", "Who gets what, who does not and why; sends nothing."),
+    "apply": ("apply", "Send exactly what a saved plan says, or say what has changed."),
     "run": ("run", "One pass: due models, tasks, queue, send; or stay with --loop."),
     "status": ("status", "Apps, waiting, halted, last and next run."),
     "tasks": ("tasks", "What models did: list, show, retry, cancel, counter."),

@@ -319,7 +319,7 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
     with store.queue.spool() as spool:
         planned, apps = _spool(plan, remarks, spool.add)
         remarks += [("bad row", "", row_.where, f"{row_.column}: {row_.why}" if row_.column else row_.why) for row_ in plan.bad_rows]
-        month = local_of(started, profile.timezone).strftime("%Y-%m")
+        month = month_of(started.timestamp(), profile)
         with store.write():
             now = space.now()
             queued = _enqueue(plan, row, spool, task_id=task.id, apps=apps, now=now)
@@ -327,6 +327,11 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
                 task.id, now=now, month=month, bookmark=started.timestamp(), planned=planned, excluded=plan.counts["excluded"],
                 queued=queued, bad_rows=plan.bad, remarks=remarks,
             )  # fmt: skip
+
+
+def month_of(now: float, profile: Profile) -> str:
+    """The month that a task of this instant counts in (LX-33): ``2026-12``, by the profile's own clock."""
+    return local_of(_at(now), profile.timezone).strftime("%Y-%m")
 
 
 def _enqueue(plan: Plan, row: ModelRow, spool: Spool, *, task_id: int, apps: dict[str, int], now: float) -> int:
