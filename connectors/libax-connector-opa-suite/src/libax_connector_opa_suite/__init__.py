@@ -44,7 +44,7 @@ class OpaOptions(ax.Options):
         if found.endswith(_API):
             return found
         page, _, _ = found.partition("/atendente")
-        right = f"{page.removesuffix('/api')}{_API}"
+        right = f"{page.removesuffix(_API).removesuffix('/api')}{_API}"
         if page != found:
             raise ValueError(f"{value} is the page that agents work on, not the API: write {right}")
         raise ValueError(f"the API's address ends in {_API}: write {right}")
