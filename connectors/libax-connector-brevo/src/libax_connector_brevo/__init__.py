@@ -129,11 +129,11 @@ class Brevo(ax.Sender[BrevoOptions, ax.Message], ax.Actor[BrevoOptions]):
             if not self.options.sms_sender:
                 raise ax.SetupError("no sender of SMS is set", hint='add sms_sender = "PADARIA" to the app')
             body = payload.sms(message, payload.digits(self.options.sms_sender), self.options.sms_type)
-            return ax.Receipt(ax.Status.QUEUED, _text(self._post("/transactionalSMS/send", body), "messageId"))
+            return ax.Receipt(ax.Status.QUEUED, self._post("/transactionalSMS/send", body).id_at("messageId"))
         if not self.options.whatsapp_sender:
             raise ax.SetupError("no sender of WhatsApp messages is set", hint="add whatsapp_sender, the number in Brevo, to the app")
         reply = self._post("/whatsapp/sendMessage", payload.whatsapp(message, self.options.whatsapp_sender))
-        return ax.Receipt(ax.Status.QUEUED, _text(reply, "messageId"))
+        return ax.Receipt(ax.Status.QUEUED, reply.id_at("messageId"))
 
     def batch_group(self, message: ax.Message) -> Hashable:
         """Template, sender, headers and attachments: a request says them once for all of its messages. And what they have words for."""
@@ -154,7 +154,7 @@ class Brevo(ax.Sender[BrevoOptions, ax.Message], ax.Actor[BrevoOptions]):
         reply = self.api.request(method, path, json=body, classify=False)
         if not 200 <= reply.status < 300:
             raise refusal(self.api, reply, method)
-        return ax.Receipt(id=_text(reply, "id"))
+        return ax.Receipt(id=reply.id_at("id"))
 
     def _email(self, body: dict[str, Any], count: int = 1) -> list[ax.Receipt]:
         reply = self.api.post("/smtp/email", json=body, classify=False)
@@ -163,7 +163,7 @@ class Brevo(ax.Sender[BrevoOptions, ax.Message], ax.Actor[BrevoOptions]):
         if not 200 <= reply.status < 300:
             raise refusal(self.api, reply)
         if count == 1 and "messageVersions" not in body:
-            return [ax.Receipt(ax.Status.QUEUED, _text(reply, "messageId"))]
+            return [ax.Receipt(ax.Status.QUEUED, reply.id_at("messageId"))]
         return [ax.Receipt(ax.Status.QUEUED, name) for name in _ids(reply, count)]
 
     def _post(self, path: str, body: dict[str, Any]) -> Reply:
@@ -173,25 +173,15 @@ class Brevo(ax.Sender[BrevoOptions, ax.Message], ax.Actor[BrevoOptions]):
         return reply
 
 
-def _object(reply: Reply) -> Mapping[str, Any]:
-    try:
-        body = reply.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, Mapping) else {}
-
-
-def _text(reply: Reply, field: str) -> str | None:
-    """An id; None where the reply has none that can be read: it was accepted all the same."""
-    found = _object(reply).get(field)
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) and found else None
-
-
 def _ids(reply: Reply, count: int) -> list[str | None]:
-    found = _object(reply).get("messageIds")
-    if isinstance(found, list) and len(found) == count:
-        return [name if isinstance(name, str) and name else None for name in found]
-    return [None] * count
+    """The ids of a batch, in its order; None where they cannot be told: they were accepted all the same."""
+    try:
+        found = reply.json()["messageIds"]
+    except (ValueError, LookupError, TypeError):
+        found = None
+    if not isinstance(found, list) or len(found) != count:
+        return [None] * count
+    return [name if isinstance(name, str) and name else None for name in found]
 
 
 @ax.hookimpl

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import libax_automate as ax
 from libax_automate.clock import SystemClock
 from libax_automate.http import ApiClient
+from libax_automate.paging import rows_at, walk
 from libax_connector_brevo.verdict import refusal
 
 #: how long an answer is believed, in seconds
@@ -66,13 +67,11 @@ class Account:
 
     def email_templates(self) -> list[ax.Template]:
         """All of them, inactive ones included (LX-79). Their values are those that subject and HTML name as ``params.…``."""
-        return self._kept_or("email", lambda: [_email_template(row) for row in self._pages("/smtp/templates", "templates", 1000)])
+        return self._kept_or("email", lambda: [_email_template(row) for row in self._pages("/smtp/templates", 1000)])
 
     def whatsapp_templates(self) -> list[ax.Template]:
         """All of them; active means approved."""
-        return self._kept_or(
-            "whatsapp", lambda: [_whatsapp_template(row) for row in self._pages("/whatsappCampaigns/template-list", "templates", 100)]
-        )
+        return self._kept_or("whatsapp", lambda: [_whatsapp_template(row) for row in self._pages("/whatsappCampaigns/template-list", 100)])
 
     def _kept_or(self, name: str, make: Callable[[], T]) -> T:
         with self._lock:
@@ -85,18 +84,18 @@ class Account:
             self._kept[name] = (self._now(), made)
         return made
 
-    def _pages(self, path: str, field: str, size: int) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, path: str, size: int) -> Iterator[Mapping[str, Any]]:
         """Every row, by offset; a page that shows again what was seen ends in an error instead of a circle."""
         seen: set[str] = set()
-        while True:
-            page = _rows(self._ask(path, {"limit": size, "offset": len(seen)} if seen else {"limit": size}), field)
-            fresh = [row for row in page if _id(row) not in seen]
-            if page and not fresh:
-                raise ax.InputDataError(f"Brevo answers the same page of {path} again and again")
+
+        def page(offset: int) -> tuple[list[Mapping[str, Any]], int | None]:
+            rows = _rows(self._ask(path, {"limit": size, "offset": offset}), "templates")
+            fresh = [row for row in rows if _id(row) not in seen]
             seen.update(_id(row) for row in fresh)
-            yield from fresh
-            if len(page) < size:
-                return
+            # a full page without anything new names itself as the next: walk() takes that for the circle that it is
+            return fresh, None if len(rows) < size else offset + len(fresh)
+
+        return walk(page, 0)
 
     def _ask(self, path: str, query: dict[str, Any]) -> Mapping[str, Any]:
         reply = self._api.get(path, query=query, classify=False, safe=True)
@@ -109,8 +108,8 @@ class Account:
 
 
 def _rows(body: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    rows = body.get(field)
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    # an account without any has no list at all
+    return [row for row in rows_at(body, field) if isinstance(row, Mapping)] if field in body else []
 
 
 def _id(row: Mapping[str, Any]) -> str:

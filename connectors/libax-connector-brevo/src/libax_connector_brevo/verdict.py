@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import libax_automate as ax
 from libax_automate.http import ApiClient, Reply, retry_after
@@ -23,11 +22,24 @@ _ACCOUNT = {
 #: the code says that this message was handed over before
 _DUPLICATE = frozenset({"duplicate_parameter", "duplicate_request"})
 
-_TEMPLATE = re.compile(r"template", re.IGNORECASE)
-_SENDER = re.compile(r"sender", re.IGNORECASE)
-_RECIPIENT = re.compile(
-    r"\b(?:to|recipients?|contact|contactNumbers|phone|mobile|telephone|e-?mail(?: address)?|blacklisted|unsubscribed)\b", re.IGNORECASE
-)
+#: what a refused request is refused for, by the words of the message; the first that fits
+_WORDS: tuple[tuple[re.Pattern[str], type[ax.ConnectorError], str], ...] = (
+    (
+        re.compile(r"template", re.IGNORECASE), ax.SetupError,
+        "Brevo refuses the template: is it active there? (LX-79) automate apps templates shows them",
+    ),
+    (
+        re.compile(r"sender", re.IGNORECASE), ax.SetupError,
+        "Brevo refuses the sender: create and verify it there (LX-75), then set sender (LX-78)",
+    ),
+    (
+        re.compile(
+            r"\b(?:to|recipients?|contact|contactNumbers|phone|mobile|telephone|e-?mail(?: address)?|blacklisted|unsubscribed)\b",
+            re.IGNORECASE,
+        ), ax.RecipientError,
+        "correct the address, or leave this person out",
+    ),
+)  # fmt: skip
 
 
 def told(reply: Reply) -> tuple[str, str]:
@@ -54,35 +66,21 @@ def refusal(client: ApiClient, reply: Reply, method: str = "POST", *, safe: bool
     if isinstance(plain, ax.RateLimited):
         # Brevo says it in a header of its own: seconds until the window begins anew
         wait = plain.retry_after if plain.retry_after is not None else retry_after(reply.headers.get("x-sib-ratelimit-reset"))
-        return _as(ax.RateLimited, plain, code or "429", "Brevo slows this down; most of its lists may be asked 100 times an hour", wait)
+        hint = "Brevo slows this down; most of its lists may be asked 100 times an hour"
+        return plain.recast(ax.RateLimited, hint=hint, code=code, retry_after=wait)
     if reply.status == 401 and re.search(r"\bIP\b|ip address", message):
         found = _IP.search(message)
         which = f"the address {found[0]}" if found else "this machine's address"
-        error = ax.AccountError(
-            f"Brevo does not accept requests from {which}: {message}",
-            hint=f"authorise {which} under {_ADDRESSES}, or deactivate the blocking there (LX-76)", code=code,
-        )  # fmt: skip
-        return _facts(error, plain)
+        what = f"Brevo does not accept requests from {which}: {plain.message}"
+        hint = f"authorise {which} under {_ADDRESSES}, or deactivate the blocking there (LX-76)"
+        return plain.recast(ax.AccountError, hint=hint, code=code, message=what)
     if reply.status == 401:
-        return _as(ax.AccountError, plain, code, f"Brevo refuses the API key: make one under {_KEYS} and set api_key (LX-77)")
+        hint = f"Brevo refuses the API key: make one under {_KEYS} and set api_key (LX-77)"
+        return plain.recast(ax.AccountError, hint=hint, code=code)
     if code in _ACCOUNT:
-        return _as(ax.AccountError, plain, code, _ACCOUNT[code])
-    if reply.status not in {400, 404, 405, 406, 422}:
-        return _as(type(plain), plain, code, plain.hint)
-    if _TEMPLATE.search(message):
-        return _as(ax.SetupError, plain, code, "Brevo refuses the template: is it active there? (LX-79) automate apps templates shows them")
-    if _SENDER.search(message):
-        return _as(ax.SetupError, plain, code, "Brevo refuses the sender: create and verify it there (LX-75), then set sender (LX-78)")
-    if _RECIPIENT.search(message):
-        return _as(ax.RecipientError, plain, code, "correct the address, or leave this person out")
-    return _as(type(plain), plain, code, plain.hint)
-
-
-def _as(kind: type[Any], plain: ax.ConnectorError, code: str, hint: str, wait: float | None = None) -> ax.ConnectorError:
-    error: ax.ConnectorError = kind(plain.message, hint=hint, code=code, retry_after=plain.retry_after if wait is None else wait)
-    return _facts(error, plain)
-
-
-def _facts(error: ax.ConnectorError, plain: ax.ConnectorError) -> ax.ConnectorError:
-    error.status, error.body = plain.status, plain.body
-    return error
+        return plain.recast(ax.AccountError, hint=_ACCOUNT[code], code=code)
+    if reply.status in {400, 404, 405, 406, 422}:
+        for words, kind, hint in _WORDS:
+            if words.search(message):
+                return plain.recast(kind, hint=hint, code=code)
+    return plain.recast(type(plain), code=code)
