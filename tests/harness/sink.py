@@ -26,6 +26,8 @@ class Sink:
         self._keys: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._mark = float("inf")
+        self._marked = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -42,6 +44,12 @@ class Sink:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    def after(self, calls: int) -> threading.Event:
+        """An event that is set once so many more calls have come in."""
+        self._marked = threading.Event()
+        self._mark = self.calls + calls
+        return self._marked
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -62,10 +70,12 @@ class Sink:
                 headers = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:] if b": " in line)
                 body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
                 message = str(json.loads(body)["id"])
-                self.calls += 1
                 told = self.answer(message) if self.answer else None
                 if told is None:
                     self._deliver(message, headers.get(b"idempotency-key", b"").decode())
+                self.calls += 1
+                if self.calls >= self._mark:
+                    self._marked.set()
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 status, text = told or (200, f'{{"id":"p-{message}"}}')

@@ -73,6 +73,21 @@ def later(at: str = BIRTHDAY, **span: float) -> str:
     return (datetime.fromisoformat(at) + timedelta(**span)).isoformat()
 
 
+def open_space(profile: Path, db: Path, clock: Clock, catalogue: Catalogue) -> Workspace:
+    """The workspace of a profile, as a command opens it."""
+    loaded = load_profiles(find_profiles(profile, {}, profile.parent), catalogue, dict(os.environ))
+    space = Workspace(loaded, db, catalogue, clock)
+    for each in loaded:
+        space.redactor.add(secrets_of(each))
+    return space
+
+
+def run_pass_at(profile: Path, db: Path, at: datetime, *, catalogue: Catalogue | None = None, **options: Any) -> RunResult:
+    """One pass over a profile, as if it were ``at``."""
+    with open_space(profile, db, ShiftedClock(at), catalogue or default_catalogue()) as space:
+        return run_pass(space, **options)
+
+
 class World:
     """A folder with a profile and a database. ``profile`` replaces the whole text, ``more`` is put at its end."""
 
@@ -108,11 +123,7 @@ class World:
 
     def space(self, at: str = BIRTHDAY, *, clock: Clock | None = None) -> Workspace:
         """The profile and the store at a moment."""
-        loaded = load_profiles(find_profiles(self.profile, {}, self.folder), self.catalogue, dict(os.environ))
-        space = Workspace(loaded, self.db, self.catalogue, clock or ShiftedClock(datetime.fromisoformat(at)))
-        for each in loaded:
-            space.redactor.add(secrets_of(each))
-        return space
+        return open_space(self.profile, self.db, clock or ShiftedClock(datetime.fromisoformat(at)), self.catalogue)
 
     def run(self, at: str = BIRTHDAY, *, patience: float = 0.0, **options: Any) -> RunResult:
         """One pass at a moment, in this process."""
