@@ -250,36 +250,41 @@ class Delivery:
     def _settle_all(self, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:
             return
-        now = self.space.now()
+        now, sent = self.space.now(), End.SENT
         store = self.store
         by_app: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
             by_app.setdefault(outcome.row.app_id, []).append(outcome)
         for app_id, group in by_app.items():
             info = self._gate.app(app_id)
-            held = self._hold(group, app_id, info.profile, info.credential_id, now)
+            plain = all([outcome.end is sent for outcome in group])  # noqa: C419 - a list is faster than a generator, and nearly always whole
+            held = [] if plain else self._hold(group, app_id, info.profile, info.credential_id, now)
             store.queue.settle(group, now)
-            for outcome in group:
-                if outcome.end is End.RETRY and outcome.delay:
-                    store.apps.throttle_app(app_id, now + outcome.delay)
-            throttles = [outcome.delay for outcome in group if outcome.end is End.THROTTLED and outcome.cls == "rate_limited"]
-            if throttles:
-                store.apps.throttle_credential(info.credential_id, max(throttles), now)
+            throttles = [] if plain else self._throttle(group, app_id, info.credential_id, now)
             for outcome, error_id in held:
                 store.queue.hold(outcome, error_id)
             if info.skips:
                 self._break(group, app_id, info.profile, now)
             pacer = self._pacers.get(info.credential_id)
-            if pacer is not None or throttles or any(outcome.end is End.SENT for outcome in group):
-                succeeded = any(outcome.end is End.SENT for outcome in group)
+            succeeded = plain or any(outcome.end is sent for outcome in group)
+            if pacer is not None or throttles or succeeded:
                 store.apps.keep_pace(info.credential_id, pacer.next_call() if pacer else 0.0, succeeded=succeeded and not throttles)
             self._follow_up(group, now)
-            for outcome in group:
-                if outcome.end is not End.RELEASED:
-                    self._finished += 1
-                    if outcome.row.task_id is not None:
-                        self.result.tasks.add(outcome.row.task_id)
-                        self.result.sent += outcome.end is End.SENT
+            ended = group if plain else [outcome for outcome in group if outcome.end is not End.RELEASED]
+            self._finished += len(ended)
+            for outcome in ended:
+                if outcome.row.task_id is not None:
+                    self.result.tasks.add(outcome.row.task_id)
+                    self.result.sent += outcome.end is sent
+
+    def _throttle(self, group: Sequence[Outcome], app_id: int, credential_id: int, now: float) -> list[float]:
+        for outcome in group:
+            if outcome.end is End.RETRY and outcome.delay:
+                self.store.apps.throttle_app(app_id, now + outcome.delay)
+        throttles = [outcome.delay for outcome in group if outcome.end is End.THROTTLED and outcome.cls == "rate_limited"]
+        if throttles:
+            self.store.apps.throttle_credential(credential_id, max(throttles), now)
+        return throttles
 
     def _hold(self, group: list[Outcome], app_id: int, profile: str, credential_id: int, now: float) -> list[tuple[Outcome, int]]:
         """Open the error of each cause; the first message of a shared cause carries it, its neighbours go back in line."""
@@ -321,7 +326,7 @@ class Delivery:
     def _follow_up(self, group: Sequence[Outcome], now: float) -> None:
         """What was sent may have to be written back into its source (LX-55): an effect like any other, once."""
         for outcome in group:
-            if outcome.end is End.SENT and outcome.row.activity:
+            if outcome.row.activity and outcome.end is End.SENT:
                 app_name, record_id = json.loads(outcome.row.activity)
                 payload = {
                     "kind": "activity",

@@ -92,7 +92,11 @@ class Gatekeeper:
         instant = datetime.fromtimestamp(now, UTC)
         held: dict[int, Hold | None] = {}
 
+        unseen = object()
+
         def look(row: Claimed) -> tuple[str, float, str] | None:
+            if not listed and held.get(row.model_id, unseen) is None:
+                return None
             if listed and row.channel in ("email", "sms", "whatsapp"):
                 address = row.to.casefold()
                 why = listed.get((row.channel, address)) or listed.get(("*", address))

@@ -22,6 +22,11 @@ from libax_automate.engine.store.rows import Claimed, End, Outcome
 from libax_automate.errors import AutomateError, ConnectorError, ContentError, OutcomeUnknown, PluginError, RecipientError
 from libax_automate.message import Channel, Message, Receipt
 
+# once a message each: a decoder that skips what only foreign JSON has around it, members without their Enum's own look-up
+_read = json.JSONDecoder().raw_decode
+_CHANNELS = {channel.value: channel for channel in Channel}
+_SENT = End.SENT
+
 #: an error text longer than this helps nobody
 _CAUSE_CHARS = 500
 
@@ -88,6 +93,9 @@ class Lane:
 
     def push(self, rows: Sequence[Claimed]) -> None:
         """Hand claimed rows to the threads."""
+        if self.batch == 1:
+            self._give(self._send, [[row] for row in rows], rows)
+            return
         together = [row for row in rows if self.batches(row.channel)]
         parcels: list[Sequence[Claimed]] = [together[i : i + self.batch] for i in range(0, len(together), self.batch)]
         self._give(self._send, parcels + [[row] for row in rows if not self.batches(row.channel)], rows)
@@ -109,7 +117,7 @@ class Lane:
 
     def _give(self, work: Callable[[Sequence[Claimed]], None], parcels: Sequence[Sequence[Claimed]], rows: Sequence[Claimed]) -> None:
         self.outstanding += len(rows)
-        self._alone += sum(not self.batches(row.channel) for row in rows)
+        self._alone += self._leaving_alone(rows)
         self._todo.extend((work, parcel) for parcel in parcels)
         # threads take from the deque until it is empty: one ring for each that may sleep, not one hand-over for each message.
         # A ring that nobody needed makes a thread look once in vain.
@@ -126,8 +134,11 @@ class Lane:
         while self.done:
             taken.append(self.done.popleft())
         self.outstanding -= len(taken)
-        self._alone -= sum(not self.batches(outcome.row.channel) for outcome in taken)
+        self._alone -= self._leaving_alone([outcome.row for outcome in taken])
         return taken
+
+    def _leaving_alone(self, rows: Sequence[Claimed]) -> int:
+        return len(rows) if self.batch == 1 else sum(not self.batches(row.channel) for row in rows)
 
     def ripe(self) -> bool:
         """Whether a commit is worth it now: half a window is done, or all there is."""
@@ -190,9 +201,9 @@ class Lane:
             reference=f"M{row.id}",
             key=row.key,
             to=row.to,
-            channel=Channel(row.channel),
+            channel=_CHANNELS[row.channel],
             person=row.person,
-            payload=json.loads(row.payload),
+            payload=_read(row.payload)[0],
             folder=self._folder,
             sent_at=datetime.fromtimestamp(row.started_at, UTC),
         )
@@ -278,7 +289,8 @@ class Lane:
         if not isinstance(receipt, Receipt):
             # it returned, so it was most likely accepted; but nobody said so
             return self._outcome(row, OutcomeUnknown(f"{self.connector.name}: send returned {type(receipt).__name__}, not a Receipt"))
-        return Outcome(row, End.SENT, provider_id=None if receipt.id is None else str(receipt.id), detail=str(receipt.detail))
+        # a plugin's id may be a number
+        return Outcome(row, _SENT, None if receipt.id is None else str(receipt.id), str(receipt.detail))
 
     def _resolve(self, rows: Sequence[Claimed]) -> None:
         for row in rows:

@@ -103,17 +103,21 @@ class Queue:
         conn = self.db.conn
         taken: list[Claimed] = []
         turned: list[tuple[str, float, float | None, str, int]] = []
-        left, batches = alone or (limit, lambda _: False)
+        left, batches = alone or (limit, None)
+        instance = self.instance
         while (wanted := limit - len(taken)) > 0:
             found = conn.execute(_CLAIM, (app_id, now, wanted)).fetchall()
             if not found:
                 break
             fresh: list[Claimed] = []
             turned.clear()
-            for id_, attempts, model_id, task_id, step, person, occasion, channel, to, payload, generation, tries, expires, *rest in found:
+            for (
+                id_, attempts, model_id, task_id, step, person, occasion, channel, to, payload, generation, tries, expires, activity, still,
+            ) in found:  # fmt: skip
                 row = Claimed(
-                    id_, attempts + 1, app_id, model_id, task_id, step, person, occasion, channel, to, payload, "", tries, now, *rest
-                )
+                    id_, attempts + 1, app_id, model_id, task_id, step, person, occasion, channel, to, payload, "", tries, now, activity,
+                    still,
+                )  # fmt: skip
                 if expires is not None and expires <= now:
                     turned.append(("expired", 0.0, now, "expired before it could leave", id_))
                     continue
@@ -121,11 +125,11 @@ class Queue:
                     state, until, why = verdict
                     turned.append((state, until, None if state == "waiting" else now, why, id_))
                     continue
-                if not batches(channel):
+                if batches is not None and not batches(channel):
                     left -= 1
                     if left < 0:
                         break
-                row.key = message_key(self.instance, id_, generation)
+                row.key = message_key(instance, id_, generation)
                 if attempts:
                     row.first_at = self.first_attempt(id_, row.key) or now
                 fresh.append(row)
@@ -145,6 +149,11 @@ class Queue:
         Compare-and-set on ``sending``: an outcome that comes twice changes nothing.
         """
         conn = self.db.conn
+        sent_end = End.SENT  # looking a member up in its Enum costs more than the comparison
+        if all([o.end is sent_end for o in outcomes]):  # noqa: C419 - a list is faster than a generator, and nearly always whole
+            self._close_attempts(outcomes, now)
+            self._sent(outcomes, now)
+            return
         released = [(o.row.id, o.row.n) for o in outcomes if o.end is End.RELEASED]
         if released:
             conn.executemany(
@@ -156,31 +165,33 @@ class Queue:
         self._close_attempts(ended, now)
         sent = [o for o in ended if o.end is End.SENT]
         if sent:
-            rows = json.dumps([(o.row.id, o.provider_id, o.detail) for o in sent], ensure_ascii=False)
-            # half a surrogate pair, as a provider's JSON may hold, is no text for SQLite
-            conn.execute(_SENT, (now, rows.encode("utf-8", "replace").decode()))
-            for app_id, count in Counter(o.row.app_id for o in sent).items():
-                conn.execute("UPDATE apps SET sent = sent + ?, throttled_until = 0 WHERE id = ?", (count, app_id))
-            self._tally("sent", sent)
+            self._sent(sent, now)
         back = [(int(o.end is End.RETRY), o.cause, o.row.id) for o in ended if o.end in (End.RETRY, End.THROTTLED)]
         if back:
             conn.executemany(
                 "UPDATE messages SET state = 'waiting', tries = tries + ?, reason = ? WHERE id = ? AND state = 'sending'", back
             )
-        for end, state in ((End.REJECTED, "rejected"), (End.CANCELLED, "cancelled")):
-            over = [(state, o.cause or o.detail, now, o.row.id) for o in ended if o.end is end]
-            if over:
-                conn.executemany("UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'", over)
-        if len(sent) < len(ended):
-            self._tally("failed", [o for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)])
+        over = [(str(o.end), o.cause or o.detail, now, o.row.id) for o in ended if o.end in (End.REJECTED, End.CANCELLED)]
+        if over:
+            # both ends are called what the state is
+            conn.executemany("UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'", over)
+        self._tally("failed", [o for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)])
 
     def _close_attempts(self, ended: Sequence[Outcome], now: float) -> None:
         # nearly all are first attempts that ended alike: one statement for each group
         groups: dict[tuple[int, str, str], list[int]] = {}
         for o in ended:
-            groups.setdefault((o.row.n, o.cls or str(o.end), o.cause or o.detail), []).append(o.row.id)
+            groups.setdefault((o.row.n, o.cls or o.end, o.cause or o.detail), []).append(o.row.id)
         for (n, outcome, detail), ids in groups.items():
-            self.db.conn.execute(_ENDED, (now, outcome, detail, n, json.dumps(ids)))
+            self.db.conn.execute(_ENDED, (now, str(outcome), detail, n, json.dumps(ids)))
+
+    def _sent(self, sent: Sequence[Outcome], now: float) -> None:
+        rows = json.dumps([(o.row.id, o.provider_id, o.detail) for o in sent], ensure_ascii=False)
+        # half a surrogate pair, as a provider's JSON may hold, is no text for SQLite
+        self.db.conn.execute(_SENT, (now, rows.encode("utf-8", "replace").decode()))
+        for app_id, count in Counter(o.row.app_id for o in sent).items():
+            self.db.conn.execute("UPDATE apps SET sent = sent + ?, throttled_until = 0 WHERE id = ?", (count, app_id))
+        self._tally("sent", sent)
 
     def _tally(self, column: str, outcomes: Iterable[Outcome]) -> None:
         for task_id, count in Counter(o.row.task_id for o in outcomes).items():
