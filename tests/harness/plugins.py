@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -79,6 +81,8 @@ class Crm(ax.Source[CrmOptions], ax.Actor[CrmOptions]):
         for row in json.loads(path.read_text(encoding="utf-8")):
             if row == "broken":
                 raise errors.InputDataError("the CRM answered nonsense", hint="ask its support")
+            if row == "deadly":
+                os.kill(os.getpid(), signal.SIGKILL)
             yield canonical(entity, row, country="PT", timezone="Europe/Lisbon", raw=row, where=str(path))
 
     def act(self, action: ax.Action) -> ax.Receipt:
