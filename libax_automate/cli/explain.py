@@ -42,6 +42,7 @@ def explain(
                 "reason": draft.reason if draft else "not found by the model on that day", "message": draft_item(draft) if draft else None,
                 "messages": messages, "next": instant(found.next.instant) if found.next else None,
                 "next_slot": found.next.key if found.next else None, "next_why": found.next_why,
+                "story": found.story,
             }
         )  # fmt: skip
         return
@@ -58,7 +59,12 @@ def explain(
         out.line(f"next: {found.next.local:%Y-%m-%d %H:%M}{why}")
     else:
         out.line(f"next: none; {found.next_why}")
+    if found.story:
+        out.line()
+        for line in found.story:
+            out.line(line)
     if messages:
         out.line()
-        columns = [Column("id"), Column("occasion"), Column("to"), Column("state")]
+        steps = [Column("step")] if any(item["step"] for item in messages) else []
+        columns = [Column("id"), *steps, Column("occasion"), Column("to"), Column("state")]
         out.table(messages, [*columns, Column("ended", "when", show=lambda text: local(text, session.zone)), Column("reason")])

@@ -36,6 +36,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "models": ("models", "The automations: list, fields, test, enable, disable, run."),
     "connectors": ("connectors", "What can be connected: options, capabilities, credentials."),
     "calendar": ("calendar", "What fires when, with collisions and clock-change days."),
+    "backtest": ("backtest", "What a model would have sent in a past period."),
     "explain": ("explain", "Each filter and its verdict for one person."),
     "report": ("report", "The weekly report."),
     "suppress": ("suppress", "Addresses that are never written to: list, add, remove, import."),

@@ -64,7 +64,7 @@ class Page:
                     f'<iframe sandbox="" title="sample" height="420" srcdoc="{escape(str(draft.payload["html"]), quote=True)}"></iframe>'
                 )
             parts.append(f"<pre>{escape(draft.text)}</pre>")
-        parts.append("<h2>Who</h2>" + _table(("name", "address", "channel", "verdict", "reason"), self._rows))
+        parts.append("<h2>Who</h2>" + table(("name", "address", "channel", "verdict", "reason"), self._rows))
         if (rest := self._verdicts.total() - len(self._rows)) > 0:
             parts.append(f"<p>… and {rest} more.</p>")
         return "".join([*parts, "</body></html>"])
@@ -101,7 +101,8 @@ def _counts(rows: Iterable[tuple[str, int]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows of plain texts, escaped."""
     head = "".join(f"<th>{escape(each)}</th>" for each in heads)
     body = "".join(
         "<tr>" + "".join(f'<td class="{escape(cell) if cell in _WORDS else ""}">{escape(cell)}</td>' for cell in row) + "</tr>"
