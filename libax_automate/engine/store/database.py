@@ -130,7 +130,9 @@ class Database:
             backup = None
             if self.conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages'").fetchone():
                 backup = self.path.with_name(f"{self.path.name}.schema{version}.backup")
-                self.backup(backup)
+                # an attempt that was cut short has a backup of the file as it was: this one is half new already and does not replace it
+                if len(migrations.applied(Utils(self.conn))) <= version or not backup.exists():
+                    self.backup(backup)
             utils = Utils(self.conn)
             migrations.apply(utils)
             with self.write():
