@@ -29,7 +29,7 @@ installed, and `automate connectors show NAME` the options of one, how to get it
 
 def shipped() -> dict[str, type[Any]]:
     """The connectors of this repository by name; raises LookupError naming one whose package is not installed."""
-    folders = {path.name.removeprefix("libax-connector-") for path in HERE.glob("libax-connector-*") if path.is_dir()}
+    folders = {path.parents[2].name.removeprefix("libax-connector-") for path in HERE.glob("libax-connector-*/src/*/__init__.py")}
     found = {
         entry.name: entry.cls
         for entry in Catalogue().entries()

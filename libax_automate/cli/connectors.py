@@ -32,7 +32,7 @@ def list_(session: Session) -> None:
                 "package": entry.package, "state": "ok" if cls else "broken", "error": entry.error, **(features(cls) if cls else {}),
             }
         )  # fmt: skip
-    columns = [Column("name"), *(Column(key) for key in FEATURES), Column("title")]
+    columns = [Column("name"), *(Column(key, show=_few) for key in FEATURES), Column("title")]
     broken = any(item["error"] for item in items)
     session.out.items(items, [*columns, Column("package"), Column("state"), Column("error")] if broken else [*columns, Column("package")])
 
@@ -70,8 +70,17 @@ def _entities(cls: Any) -> list[str]:
         return ["as configured"]
 
 
+def _few(value: Any) -> str:
+    """A list that fits a table: its first three, and how many more there are."""
+    if not isinstance(value, list):
+        return str(value or "")
+    return ", ".join(value[:3]) + (f" +{len(value) - 3}" if len(value) > 3 else "")
+
+
 def _span(seconds: float) -> str:
-    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"
+    if seconds < 3600:
+        return f"{seconds / 60:g} min"
+    return f"{seconds / 3600:g} h" if seconds < 100 * 3600 else f"{seconds / 86400:g} d"
 
 
 @command(app)
@@ -111,7 +120,7 @@ def _facts(cls: type[Connector[Any]]) -> dict[str, Any]:
     return {
         "rate": cls.default_rate,
         "concurrency": cls.default_concurrency,
-        "window": cls.default_window or 4 * cls.default_concurrency,
+        "window": max(cls.default_window or 4 * cls.default_concurrency, getattr(cls, "batch_size", 1)),
         "idempotency_hours": ttl.total_seconds() / 3600 if ttl else None,
     }
 
