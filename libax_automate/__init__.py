@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from libax_automate.model import MessageClass as MessageClass
     from libax_automate.model import Model as Model
     from libax_automate.model import Run as Run
+    from libax_automate.model import Sent as Sent
+    from libax_automate.model import SentState as SentState
+    from libax_automate.model import Step as Step
+    from libax_automate.model import covering as covering
     from libax_automate.options import Options as Options
     from libax_automate.options import Secret as Secret
     from libax_automate.options import Strings as Strings
@@ -77,7 +81,7 @@ _HOME = {
     ),
     "hookspecs": ("hookimpl",),
     "message": ("Action", "Attachment", "Call", "Channel", "Email", "Message", "Receipt", "Status", "Text"),
-    "model": ("Candidate", "Effect", "Late", "MessageClass", "Model", "Run"),
+    "model": ("Candidate", "Effect", "Late", "MessageClass", "Model", "Run", "Sent", "SentState", "Step", "covering"),
     "options": ("Options", "Secret", "Strings"),
     "record": ("Anniversary", "BadRow", "Field", "Money", "Query", "Record", "Since", "Span"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
 from libax_automate._plugin import OptionsT, Plugin
+from libax_automate.options import Options
 from libax_automate.record import Query, Record
 
 
@@ -53,6 +54,8 @@ class Candidate:
     expires: datetime | None = None
     #: answers that, re-asked of the source at send time, still have to hold: field -> allowed values
     still: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: ids of further records that the message speaks of; what ``still`` says has to hold of them too
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,50 @@ class Effect:
     person: str = ""
     step: str = ""
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a configured model (``[[models.X.steps]]``): its name, and the recipe's own keys as its ``step_type``."""
+
+    name: str
+    options: Options
+
+
+class SentState(StrEnum):
+    """How far an earlier message is."""
+
+    #: it left
+    SENT = "sent"
+    #: it waits, or an error holds it
+    OPEN = "open"
+    #: it ended without leaving: skipped, cleared, refused, expired
+    OVER = "over"
+    #: it ended without leaving because what it said was no longer true (``Candidate.still``)
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a step's message about one record: the local day it left (or ended, or was queued), and its id (``M1042``)."""
+
+    day: date
+    state: SentState
+    message: str
+    #: how many messages of the step were void before
+    void: int = 0
+
+
+def covering(ids: Iterable[str], turn: int = 0) -> str:
+    """An occasion that names the records a message speaks of, for :meth:`Run.sent` to find; ``turn`` sets a repetition apart."""
+    named = ",".join(each.replace("%", "%25").replace(",", "%2C").replace("~", "%7E") for each in ids)
+    return f"{named}~{turn}" if turn else named
+
+
+def covered(occasion: str) -> tuple[str, ...]:
+    """The ids that :func:`covering` put into an occasion."""
+    named = occasion.partition("~")[0].split(",")
+    return tuple(each.replace("%7E", "~").replace("%2C", ",").replace("%25", "%") for each in named)
 
 
 class Run(Protocol):
@@ -93,6 +140,12 @@ class Run(Protocol):
     def other(self, app: str, entity: str, query: Query) -> Iterator[Record]:
         """The records of another source app of the profile (LX-04)."""
 
+    def sent(self, record: str) -> Mapping[str, Sent]:
+        """What earlier runs of this model said of a record: step -> its message. Known by occasions made with :func:`covering`."""
+
+    def spoken(self) -> Iterable[str]:
+        """The ids of the records of which earlier runs of this model said something."""
+
 
 class Model(Plugin[OptionsT]):
     """Base of all recipes. The common keys of a model (schedule, audience, wording …) are not its options: the engine reads them."""
@@ -115,6 +168,14 @@ class Model(Plugin[OptionsT]):
     generic_subject: ClassVar[str] = "subject.notice"
     #: writes to people; False = yields effects only, and a profile need not say what a message says
     messages: ClassVar[bool] = True
+    #: the recipe's own keys of a step; None = it has no steps of its own
+    step_type: ClassVar[type[Options] | None] = None
+    #: stages whose messages wait for a person's yes unless the profile says otherwise
+    grave: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, options: OptionsT, steps: Sequence[Step] = ()) -> None:
+        super().__init__(options)
+        self.steps = tuple(steps)
 
     def entity_name(self) -> str:
         """The entity this configured model reads."""
@@ -123,6 +184,14 @@ class Model(Plugin[OptionsT]):
     def reads(self) -> tuple[str, ...]:
         """The fields of its entity without which it would find nobody; ``check`` misses them in the source."""
         return ()
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """What is wrong with the steps together, found when a profile is loaded: (step or "", what and why, what to do)."""
+        return iter(())
+
+    def story(self, run: Run, records: Sequence[Record]) -> Iterator[str]:  # noqa: ARG002 - for recipes that override it
+        """What ``explain`` tells of a person's records, a line each: where they stand and what comes next."""
+        return iter(())
 
     @abstractmethod
     def plan(self, run: Run) -> Iterator[Candidate | Effect]:

@@ -114,6 +114,8 @@ class _Step:
     wording: Compiled | None
     #: top-level names that the condition and the wording read
     names: tuple[str, ...] = ()
+    #: other ways, for those whom this one does not reach
+    fallback: tuple[_Step, ...] = ()
 
 
 class Composer:
@@ -150,7 +152,7 @@ class Composer:
         self._span = _lifetime(spec.expires or recipe.expires)
         self._moment: tuple[datetime, Any] | None = None
         self._lived: tuple[datetime, datetime | None] | None = None
-        self._steps = {step: self._compile(step, channels_of, subject) for step in ("", *(each.name for each in spec.steps))}
+        self._steps = {step: self._ways(step, channels_of, subject) for step in ("", *(each.name for each in spec.steps))}
 
     def _condition(self, source: str | None) -> Expression | None:
         if not source:
@@ -160,19 +162,34 @@ class Composer:
         except TemplateError as error:
             raise TemplateError(f"where: {error.message}", hint=error.hint) from None
 
-    def _compile(self, name: str, channels_of: ChannelsOf | None, subject: Callable[[str], str] | None) -> _Step:
+    def _ways(self, name: str, channels_of: ChannelsOf | None, subject: Callable[[str], str] | None) -> _Step:
+        """A step by its own channel, and by those it falls back to."""
+        first = self._compile(name, channels_of, subject)
+        at = next((each for each in self._spec.steps if each.name == name), None) if name else None
+        others = (at.fallback if at else ()) or self._spec.fallback
+        if first.wording is not None:
+            first.fallback = tuple(self._compile(name, channels_of, subject, by=each) for each in others if each is not first.channel)
+        return first
+
+    def _compile(
+        self, name: str, channels_of: ChannelsOf | None, subject: Callable[[str], str] | None, *, by: Channel | None = None
+    ) -> _Step:
         spec, profile = self._spec, self._profile
         at = next((each for each in spec.steps if each.name == name), None) if name else None
         conditions = self._where.order if self._where else ()
         wording = _inherited(at.wording, spec.wording) if at is not None and _says(at.wording) else spec.wording
-        if not name and spec.steps and not _says(wording) and spec.webhook is None:
-            # a ladder whose every rung has its own wording has none itself
+        if not name and (spec.steps or not self._recipe.messages) and not _says(wording) and spec.webhook is None:
+            # a ladder whose every rung has its own wording has none itself; nor has a recipe that writes to nobody
             return _Step(Channel.EMAIL, "", None, _heads(conditions))
         channel, app = channel_of(spec, profile, step=name, channels_of=channels_of)
         if channel is Channel.WEBHOOK:
             return _Step(channel, app, None, _heads(conditions))
+        if by is not None:
+            channel, app = by, self._default_app(by, name)
         if not _says(wording):
             raise ProfileError(f"model {spec.name!r} has no message", hint="add text = …, html = … or template = …")
+        if wording.template and (by is not None or ((at.fallback if at else ()) or spec.fallback)):
+            wording = self._either(wording, name, by)
         generic = ""
         if channel is Channel.EMAIL and not (wording.subject or "").strip() and not wording.template:
             generic = (subject or self._generic)(self._recipe.generic_subject)
@@ -185,6 +202,25 @@ class Composer:
         used = [field for fields in compiled.fields.values() for field in fields]
         return _Step(channel, app, compiled, _heads((*conditions, *used)))
 
+    def _default_app(self, channel: Channel, step: str) -> str:
+        from libax_automate.engine.workspace import FREE_PLAN
+
+        app = self._profile.defaults.apps.get(channel) or (FREE_PLAN if channel is Channel.EMAIL else "")
+        if not app:
+            where = f"steps {step}, " if step else ""
+            raise ProfileError(f"{where}fallback: no app sends {channel}", hint=f'add {channel} = "APP" to [defaults]')
+        return app
+
+    @staticmethod
+    def _either(wording: Wording, step: str, by: Channel | None) -> Wording:
+        """Of a template and a text beside it, the template is the first channel's and the text its fallbacks'."""
+        if by is None:
+            return replace(wording, text=None, html=None, subject=None)
+        if not (wording.text or wording.html):
+            where = f"steps {step}, " if step else ""
+            raise ProfileError(f"{where}fallback: {by} has no text", hint="add text = …: the template belongs to the first channel")
+        return replace(wording, template=None, vars=(), params={}, extra={})
+
     def _generic(self, key: str) -> str:
         from libax_automate.engine.language import language
 
@@ -194,10 +230,11 @@ class Composer:
         """(key, dotted field) for every field that the model names: ``("text", "first_name")``."""
         for field in self._where.order if self._where else ():
             yield "where", field
-        for name, step in self._steps.items():
-            for key, fields in step.wording.fields.items() if step.wording else ():
-                for field in fields:
-                    yield (f"steps {name}, {key}" if name else key), field
+        for name, first in self._steps.items():
+            for step in (first, *first.fallback):
+                for key, fields in step.wording.fields.items() if step.wording else ():
+                    for field in fields:
+                        yield (f"steps {name}, {key}" if name else key), field
 
     def compose(self, candidate: Candidate, *, now: datetime, slot: Slot) -> Draft:
         """What becomes of ``candidate`` at ``now`` (with a zone), for ``slot``; raises TemplateError where the texts are at fault."""
@@ -207,6 +244,8 @@ class Composer:
             step = self._steps[candidate.step]
         except KeyError:
             raise ProfileError(f"model {self._spec.name!r} has no step {candidate.step!r}", hint="add it under steps") from None
+        if step.fallback:
+            step = self._reaching(step, recipient)
         channel = step.channel
         webhook = channel is Channel.WEBHOOK
         field, noun, shape = ("", "", None) if webhook else _ADDRESS[channel]
@@ -268,6 +307,15 @@ class Composer:
         draft.approve = self._approved[candidate.step]
         return self._timed(draft, candidate, now, slot, recipient=recipient, ruling=ruling)
 
+    def _reaching(self, first: _Step, recipient: Record) -> _Step:
+        """The first way that leads to an address of the person that may be written to; the first of all where none does."""
+        for step in (first, *first.fallback):
+            field, _, shape = _ADDRESS[step.channel]
+            address = recipient.get(field) or ""
+            if address and shape.fullmatch(address) and (self._suppressed is None or self._suppressed(step.channel, address) is None):
+                return step
+        return first
+
     def _timed(self, draft: Draft, candidate: Candidate, now: datetime, slot: Slot, *, recipient: Record, ruling: Ruling | None) -> Draft:
         expires = draft.expires = candidate.expires or self._end(slot.instant)
         if expires is not None and expires <= now:
@@ -288,6 +336,7 @@ class Composer:
                 draft.activity = (source, recipient.id)
             if candidate.still:
                 draft.still = (source, candidate.record.entity, candidate.record.id, candidate.still)
+                draft.also = candidate.also
         if not draft.reason:
             draft.reason = candidate.why
         if self._guards is not None:

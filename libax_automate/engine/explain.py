@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from libax_automate.engine.audience import WORDS
 from libax_automate.engine.compose import Composer
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
-from libax_automate.engine.plan import PlanRun
+from libax_automate.engine.plan import PlanRun, said_of
 from libax_automate.engine.schedule import next_fire, slots
 from libax_automate.engine.select import matches
 from libax_automate.engine.spec import ModelSpec, Profile
@@ -23,7 +24,7 @@ from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import NotFound, ProfileError, UsageError
 from libax_automate.message import Channel
-from libax_automate.model import Candidate, Effect
+from libax_automate.model import Candidate, Effect, Sent
 from libax_automate.record import BadRow, Query, Record
 
 #: how far ahead the next message is looked for
@@ -58,6 +59,8 @@ class Explanation:
     #: when the model next chooses this person, and what for
     next: Slot | None = None
     next_why: str = ""
+    #: what the recipe tells of the person's records
+    story: list[str] = field(default_factory=list)
 
 
 def next_slot(space: Workspace, profile: Profile, spec: ModelSpec) -> Slot | None:
@@ -109,6 +112,7 @@ class _Inquiry:
         slot = Slot(datetime.combine(day, at), instant_of(datetime.combine(day, at), zone))
         candidate = next(self._candidates(records, slot), None)
         ahead = self._ahead(records, found)
+        found.story = list(self.recipe.story(self._run(records, slot), records))
         if candidate is not None:
             why = candidate.excluded or candidate.why or candidate.occasion
             found.checks.append(Check(self.spec.use, candidate.excluded is None, f"{day}: {why}"))
@@ -161,7 +165,11 @@ class _Inquiry:
             if isinstance(row, BadRow):
                 continue
             related = [row.get(name) for name in _RELATIONS]
-            ids = {row.id, *(each.id if isinstance(each, Record) else str(each) for each in related if each is not None)}
+            ids = {
+                row.id,
+                str(row.get("number") or row.id),
+                *(each.id if isinstance(each, Record) else str(each) for each in related if each is not None),
+            }
             if person in ids:
                 yield row
 
@@ -169,6 +177,11 @@ class _Inquiry:
 
     def _candidates(self, records: list[Record], slot: Slot) -> Iterator[Candidate]:
         """Whom the recipe finds for ``slot`` if the source held this person alone."""
+        for item in self.recipe.plan(self._run(records, slot)):
+            if not isinstance(item, Effect) and not item.baseline:
+                yield item
+
+    def _run(self, records: list[Record], slot: Slot) -> PlanRun:
         zone = self.profile.timezone
 
         def fetch(app: str | None, entity: str, query: Query) -> Iterator[Record]:
@@ -185,13 +198,17 @@ class _Inquiry:
 
         seen = datetime.fromtimestamp(self.row.first_seen, UTC) if self.row else self.now
         bookmark = datetime.fromtimestamp(self.row.bookmark, UTC) if self.row else seen
-        run = PlanRun(
+        return PlanRun(
             now=max(self.now, slot.instant), timezone=zone, slot=slot.local, first=slot.local.date(), last=slot.local.date(),
-            bookmark=bookmark, since=seen, baseline=False, fetcher=fetch,
+            bookmark=bookmark, since=seen, baseline=False, fetcher=fetch, said=self._said,
         )  # fmt: skip
-        for item in self.recipe.plan(run):
-            if not isinstance(item, Effect) and not item.baseline:
-                yield item
+
+    @cached_property
+    def _everything_said(self) -> Mapping[str, Mapping[str, Sent]]:
+        return said_of(self.store, self.profile, self.spec)
+
+    def _said(self) -> Mapping[str, Mapping[str, Sent]]:
+        return self._everything_said
 
     def _rows(self, source: Source[Any], entity: str, query: Query) -> Iterator[Record]:
         for row in source.fetch(entity, query):

@@ -56,6 +56,8 @@ class Draft:
     approve: bool = False
     #: conditions to re-check at send time: (app, entity, record id, field -> allowed values)
     still: tuple[str, str, str, Mapping[str, frozenset[str]]] | None = None
+    #: further records of which they have to hold
+    also: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -14,11 +14,12 @@ from libax_automate.engine.guards import Guards, class_of
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
+from libax_automate.engine.store import Store
 from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import PluginError, ProfileError
 from libax_automate.message import Channel
-from libax_automate.model import Effect, MessageClass, Model
+from libax_automate.model import Candidate, Effect, MessageClass, Model, Sent
 from libax_automate.record import BadRow, Query, Record
 
 #: records in one call of a webhook's list (LX-19)
@@ -26,6 +27,7 @@ PAGE = 500
 
 #: bad rows that one plan names; the rest are counted
 _NAMED = 1000
+_NOTHING: Mapping[str, Sent] = {}
 
 
 @dataclass
@@ -41,6 +43,9 @@ class PlanRun:
     since: datetime
     baseline: bool
     fetcher: Callable[[str | None, str, Query], Iterator[Record]]
+    #: all that the model has said, by record and step; asked for once, when it is first wanted
+    said: Callable[[], Mapping[str, Mapping[str, Sent]]]
+    _said: Mapping[str, Mapping[str, Sent]] | None = None
 
     def fetch(self, entity: str, query: Query) -> Iterator[Record]:
         """The records of the model's source."""
@@ -49,6 +54,19 @@ class PlanRun:
     def other(self, app: str, entity: str, query: Query) -> Iterator[Record]:
         """The records of another source app of the profile."""
         return self.fetcher(app, entity, query)
+
+    def sent(self, record: str) -> Mapping[str, Sent]:
+        """What the model said of a record, by step."""
+        return self._told().get(record, _NOTHING)
+
+    def spoken(self) -> Iterable[str]:
+        """The records of which the model said something."""
+        return self._told()
+
+    def _told(self) -> Mapping[str, Mapping[str, Sent]]:
+        if self._said is None:
+            self._said = self.said()
+        return self._said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +97,8 @@ class Plan:
     bad_rows: list[BadRow] = field(default_factory=list)
     bad: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"send": 0, "excluded": 0, "held": 0})
+    #: what the draft in hand was made of
+    current: Candidate | Effect | None = None
 
     @property
     def drafts(self) -> Iterator[Draft]:
@@ -116,9 +136,11 @@ class Plan:
             now=now, timezone=self.profile.timezone, slot=self.moment.slot.local, first=self.moment.first, last=self.moment.last,
             bookmark=self.moment.bookmark, since=self.moment.since, baseline=self.moment.baseline,
             fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
+            said=lambda: said_of(store, self.profile, self.spec),
         )  # fmt: skip
         try:
             for item in self.recipe.plan(run):
+                self.current = item
                 if isinstance(item, Effect):
                     draft = _effect(self.spec, item)
                 elif self.moment.baseline != item.baseline:
@@ -176,6 +198,16 @@ def _effect(spec: ModelSpec, effect: Effect) -> Draft:
         model=spec.name, person=effect.person or effect.to, occasion=effect.occasion, step=effect.step, app=effect.app,
         channel=Channel.ACTION, to=effect.to, payload={"kind": effect.kind, "fields": dict(effect.fields)}, reason=effect.why,
     )  # fmt: skip
+
+
+def said_of(store: Store | None, profile: Profile, spec: ModelSpec) -> Mapping[str, Mapping[str, Sent]]:
+    """What a model has said so far: record -> step -> message."""
+    row = store.tasks.model(profile.name, spec.name) if store is not None else None
+    if store is None or row is None:
+        return {}
+    from libax_automate.engine.said import said
+
+    return said(store.history.said(row.id), profile.timezone)
 
 
 def plan_model(space: Workspace, profile: Profile, spec: ModelSpec, *, on: date | None = None) -> Plan:

@@ -34,14 +34,17 @@ class Recheck:
         found: dict[int, str] = {}
         for (app_id, app, entity), members in groups.items():
             source = self._source(app_id, app)
-            ids = frozenset(condition["id"] for _, condition in members)
+            ids = frozenset(each for _, condition in members for each in (condition["id"], *condition.get("also", ())))
             records = {item.id: item for item in source.fetch(entity, Query(ids=ids)) if isinstance(item, Record) and item.id in ids}
             for row, condition in members:
-                record = records.get(condition["id"])
-                for field, allowed in condition["fields"].items():
-                    value = None if record is None else record.get(field)
-                    if str(value) not in allowed:
-                        found[row.id] = f"{field} is now {value if value is not None else 'gone'}"
+                also = condition.get("also", ())
+                for name in (condition["id"], *also):
+                    record = records.get(name)
+                    for field, allowed in condition["fields"].items():
+                        value = None if record is None else record.get(field)
+                        if str(value) not in allowed:
+                            what = f"{field} is now {value if value is not None else 'gone'}"
+                            found[row.id] = f"{name}: {what}" if also else what
         return found
 
     def _source(self, app_id: int, app: str) -> Source[Any]:

@@ -52,7 +52,8 @@ def _equals(field: str, allowed: frozenset[str], record: Record) -> bool:
 def dated(query: Query, record: Record, zone: ZoneInfo) -> Record | BadRow:
     """``record`` with the dates that ``query`` selects by read, where they came as text (a source's own column, ``31/12/2026``).
 
-    A text that is no date makes a BadRow: whoever is not selected for that reason is named, not passed over in silence.
+    A text that is no date, or a word that means nothing in a field that is selected by, makes a BadRow: whoever is not selected for that
+    reason is named, not passed over in silence.
     """
     for wanted in (query.anniversary, query.span, query.since):
         if wanted is None:
@@ -65,6 +66,10 @@ def dated(query: Query, record: Record, zone: ZoneInfo) -> Record | BadRow:
                 return BadRow(record.where, wanted.field, str(error))
         elif value is None and wanted.field in record.problems:
             return BadRow(record.where, wanted.field, record.problems[wanted.field])
+    if record.problems:
+        for field in query.equals:
+            if field in record.problems and record.get(field) is None:
+                return BadRow(record.where, field, record.problems[field])
     return record
 
 

@@ -159,6 +159,8 @@ class StepSpec:
     name: str
     options: Mapping[str, Any]
     channel: Channel | None = None
+    #: channels for those whom ``channel`` does not reach, in order
+    fallback: tuple[Channel, ...] = ()
     via: str | None = None
     wording: Wording = field(default_factory=Wording)
     #: its messages wait until a person approves them
@@ -178,6 +180,8 @@ class ModelSpec:
     audience: tuple[str, ...] = ()
     where: str | None = None
     channel: Channel | None = None
+    #: channels for those whom ``channel`` does not reach, in order
+    fallback: tuple[Channel, ...] = ()
     #: the app that sends; None = the default app of the channel
     via: str | None = None
     #: the webhook app that gets the list instead (LX-18)

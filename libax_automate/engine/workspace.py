@@ -165,7 +165,12 @@ class Workspace:
 
     def recipe(self, spec: ModelSpec) -> Model[Any]:
         """The configured recipe of a model."""
-        return self.catalogue.model(spec.use)(spec.options)
+        kind = self.catalogue.model(spec.use)
+        if kind.step_type is None:
+            return kind(spec.options)
+        from libax_automate.model import Step
+
+        return kind(spec.options, [Step(each.name, kind.step_type.model_validate(dict(each.options))) for each in spec.steps])
 
     def connector(self, profile: Profile, app: AppSpec) -> Connector[Any]:
         """A configured connector, not yet open."""

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 import libax_automate as ax
-
-#: records whose people are fetched with one query
-_CHUNK = 200
-#: fields in which records name the person they belong to
-_PEOPLE = ("customer", "contact")
+from libax_automate.people import with_people
 
 
 class NoticeOptions(ax.Options):
@@ -74,7 +69,7 @@ class Notice(ax.Model[NoticeOptions]):
         query = ax.Query()
         if options.date_field is not None:
             query = ax.Query(span=ax.Span(options.date_field, run.first + offset, run.last + offset))
-        for record, person, missing in _with_people(run, run.fetch(options.entity, query)):
+        for record, person, missing in with_people(run, run.fetch(options.entity, query)):
             day = _day(record.get(options.date_field), run) if options.date_field else None
             yield ax.Candidate(
                 record=record,
@@ -100,40 +95,6 @@ def _day(value: Any, run: ax.Run) -> date | None:
     if isinstance(value, datetime):
         return value.astimezone(run.timezone).date() if value.tzinfo else value.date()
     return value if isinstance(value, date) else None
-
-
-def _with_people(run: ax.Run, records: Iterator[ax.Record]) -> Iterator[tuple[ax.Record, ax.Record | None, str | None]]:
-    """Each record with the person it belongs to (None: it is itself the one), or the reason why there is none."""
-    while chunk := list(islice(records, _CHUNK)):
-        people = [_person(record) for record in chunk]
-        ids = frozenset(person for person in people if isinstance(person, str))
-        found = {person.id: person for person in run.fetch("contacts", ax.Query(ids=ids))} if ids else {}
-        for record, person in zip(chunk, people, strict=True):
-            if isinstance(person, str):
-                yield record, found.get(person, record), None if person in found else f"its contact {person} is not in the source"
-            elif person is None and record.entity not in ("contacts", "partners", "users") and not _reachable(record):
-                yield record, record, "has neither customer nor contact"
-            else:
-                yield record, person, None
-
-
-def _person(record: ax.Record) -> ax.Record | str | None:
-    """The person a record names: the record that its source joined, or an id; None for a record that names nobody."""
-    if record.entity == "contacts":
-        return None
-    for name in _PEOPLE:
-        value = record.get(name)
-        if isinstance(value, ax.Record):
-            return value
-        if isinstance(value, Mapping):
-            return ax.Record("contacts", value, where=record.where)
-        if value:
-            return str(value)
-    return None
-
-
-def _reachable(record: ax.Record) -> bool:
-    return bool(record.get("email") or record.get("mobile"))
 
 
 @ax.hookimpl

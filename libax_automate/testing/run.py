@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libax_automate.engine.select import matches
+from libax_automate.model import Sent
 from libax_automate.normalise import canonical
 from libax_automate.record import Query, Record
 
@@ -17,8 +18,9 @@ class PlannedRun:
 
     ``records`` are those of the model's source: Records, or plain mappings of ``entity`` in canonical fields whose texts are
     read as a source would read them (``birth_date="1980-12-24"``). ``others`` holds what further apps answer:
-    ``{("crm", "deals"): [...]}``. ``first`` and ``last`` are the local days answered for, ``day`` alone by default; ``bookmark``
-    and ``since`` default to a day before the run, on a first pass (``baseline``) to the run itself. Queries are applied as the engine applies them.
+    ``{("crm", "deals"): [...]}``, and ``sent`` what the model said before, by record and step. ``first`` and ``last`` are the
+    local days answered for, ``day`` alone by default; ``bookmark`` and ``since`` default to a day before the run, on a first
+    pass (``baseline``) to the run itself. Queries are applied as the engine applies them.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class PlannedRun:
         baseline: bool = False,
         timezone: str = "Europe/Lisbon",
         country: str = "PT",
+        sent: Mapping[str, Mapping[str, Sent]] | None = None,
     ) -> None:
         self.timezone = ZoneInfo(timezone)
         self.slot = slot or datetime(day.year, day.month, day.day, 9, 30)  # noqa: DTZ001 - a slot is naive local time
@@ -48,6 +51,7 @@ class PlannedRun:
         self.bookmark = bookmark or self.since
         self.baseline = baseline
         self._entity = entity
+        self._sent = sent or {}
         self._country = country
         self._records = [self._record(entity, record) for record in records]
         self._others = {key: [self._record(key[1], record) for record in rows] for key, rows in (others or {}).items()}
@@ -67,6 +71,14 @@ class PlannedRun:
         if rows is None:
             raise KeyError(f"others has nothing for {(app, entity)!r}")
         return (record for record in rows if matches(query, record, self.timezone))
+
+    def sent(self, record: str) -> Mapping[str, Sent]:
+        """What was given in ``sent`` for a record."""
+        return self._sent.get(record, {})
+
+    def spoken(self) -> Iterable[str]:
+        """The records of ``sent``."""
+        return self._sent
 
     def _record(self, entity: str, values: Mapping[str, Any]) -> Record:
         if isinstance(values, Record):

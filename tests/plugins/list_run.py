@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from libax_automate.engine.select import matches
+from libax_automate.model import Sent
 from libax_automate.record import Query, Record
 
 NOW = datetime(2026, 12, 24, 9, 30, tzinfo=UTC)
@@ -27,6 +28,7 @@ class ListRun:
     since: datetime = NOW
     baseline: bool = False
     asked: list[tuple[str, Query]] = field(default_factory=list)
+    said: dict[str, dict[str, Sent]] = field(default_factory=dict)
 
     def fetch(self, entity: str, query: Query) -> Iterator[Record]:
         """The records of ``entity`` that match, as the engine would stream them."""
@@ -36,3 +38,11 @@ class ListRun:
     def other(self, app: str, entity: str, query: Query) -> Iterator[Record]:
         """No second source."""
         raise KeyError(app)
+
+    def sent(self, record: str) -> Mapping[str, Sent]:
+        """What was said of a record before."""
+        return self.said.get(record, {})
+
+    def spoken(self) -> Iterable[str]:
+        """Of which records."""
+        return self.said

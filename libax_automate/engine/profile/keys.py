@@ -134,6 +134,17 @@ def _caps(value: Any) -> dict[str, Cap]:
     return {name: cap for name, cap in caps.items() if cap is not None}
 
 
+def _fallback(value: Any) -> tuple[Channel, ...]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise wrong("should be channels", 'such as ["sms", "email"]')
+    allowed = [str(channel) for channel in REACH]
+    for word in words:
+        if word not in allowed:
+            raise wrong(f"{shown(word)} is none of {', '.join(allowed)}", did_you_mean(word, allowed))
+    return tuple(dict.fromkeys(Channel(word) for word in words))
+
+
 def _networks(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise wrong("should be a list of address ranges", 'such as ["10.1.2.3/32"]')
@@ -227,6 +238,10 @@ Mailbox = Annotated[str, BeforeValidator(_mailbox), WithJsonSchema(_STRING)]
 Mailboxes = Annotated[tuple[str, ...], BeforeValidator(_mailboxes), WithJsonSchema(_STRINGS)]
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME})]
 Reach = Annotated[Channel, _choice(REACH), WithJsonSchema({"enum": [str(channel) for channel in REACH]})]
+Fallback = Annotated[
+    tuple[Channel, ...], BeforeValidator(_fallback),
+    WithJsonSchema({"type": "array", "items": {"enum": [str(channel) for channel in REACH]}}),
+]  # fmt: skip
 Number = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "integer"]})]
 Params = Annotated[
     dict[str, str], BeforeValidator(_texts),
@@ -305,6 +320,7 @@ class WordingKeys(Keys):
     """What a message says and by which way it goes: models and steps share these."""
 
     channel: Reach | None = Field(None, description="email, sms or whatsapp.")
+    fallback: Fallback = Field((), description="Channels for those whom `channel` does not reach, in order; by their default apps.")
     via: str | None = Field(None, description="App that sends; default: the default app of the channel.")
     subject: Subject | None = Field(None, description="Subject of an e-mail; empty = a generic one.")
     text: str | None = Field(None, description="Message text with placeholders such as {{ first_name }}.")

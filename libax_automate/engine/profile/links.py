@@ -39,7 +39,9 @@ def check_model(scope: Scope, spec: ModelSpec, recipe: type[Any] | None, default
             scope.findings.problem((*loc, "activity"), f"{spec.source!r} takes no activities (LX-55)", "remove activity = true")
     if spec.webhook is None:
         _check_reach(scope, spec.via, spec.channel, defaults, loc)
+        _check_fallback(scope, spec.fallback, defaults, loc)
         for index, step in enumerate(spec.steps):
+            _check_fallback(scope, step.fallback, defaults, (*loc, "steps", index))
             if step.via or step.channel:
                 _check_reach(scope, step.via or spec.via, step.channel or spec.channel, defaults, (*loc, "steps", index))
     _check_wording(scope, spec, recipe, loc, given)
@@ -84,6 +86,12 @@ def _check_reach(scope: Scope, via: str | None, channel: Channel | None, default
         _sender(scope, via, channel, (*loc, "via"))
     elif channel not in (None, Channel.EMAIL) and channel not in defaults.apps:
         scope.findings.problem((*loc, "channel"), f"no app sends {channel}", f'add {channel} = "…" to [defaults], or via = "…" here')
+
+
+def _check_fallback(scope: Scope, fallback: tuple[Channel, ...], defaults: Defaults, loc: Loc) -> None:
+    for channel in fallback:
+        if channel is not Channel.EMAIL and channel not in defaults.apps:
+            scope.findings.problem((*loc, "fallback"), f"no app sends {channel}", f'add {channel} = "…" to [defaults], or drop it here')
 
 
 def _check_wording(scope: Scope, spec: ModelSpec, recipe: type[Any] | None, loc: Loc, given: set[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from libax_automate.engine.profile.file import Unreadable, read_bytes
 from libax_automate.engine.profile.findings import shown
 from libax_automate.engine.profile.keys import ModelKeys, StepKeys, WordingKeys, name_problem
@@ -12,6 +14,7 @@ from libax_automate.engine.profile.links import check_model
 from libax_automate.engine.profile.positions import Loc
 from libax_automate.engine.profile.scope import Scope, names_of, split, types_of
 from libax_automate.engine.spec import Defaults, ModelSpec, Schedule, StepSpec, Wording
+from libax_automate.model import Step
 from libax_automate.options import Options
 
 #: the most a rendered template may be (the sandbox refuses more), so no template file needs more
@@ -41,7 +44,7 @@ def _model(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc, defaults: 
     table = scope.references.table(body, loc, types_of(ModelKeys, own))
     common, mine = split(table, ModelKeys, own)
     keys = scope.keys(ModelKeys, common, loc, {*(names_of(own) if own else ()), "steps"})
-    steps = _steps(scope, raw.get("steps", []), (*loc, "steps"))
+    steps = _steps(scope, raw.get("steps", []), (*loc, "steps"), recipe)
     options = scope.options(recipe, mine, loc, {*names_of(ModelKeys), "steps"}) if recipe else None
     line, column = scope.places.get(loc, (1, 1))
     spec = ModelSpec(
@@ -64,6 +67,7 @@ def _model(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc, defaults: 
         audience=keys.audience,
         where=keys.where,
         channel=keys.channel,
+        fallback=keys.fallback,
         via=keys.via,
         webhook=keys.webhook,
         wording=_wording(scope, keys, loc),
@@ -85,18 +89,36 @@ def _model(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc, defaults: 
         column=column,
     )
     check_model(scope, spec, recipe, defaults, loc=loc, given=set(raw))
+    if recipe is not None and options is not None:
+        _faults(scope, recipe, options, steps, loc)
     return spec if recipe and options is not None else None
 
 
-def _steps(scope: Scope, raw: Any, loc: Loc) -> tuple[StepSpec, ...]:
+def _faults(scope: Scope, recipe: type[Any], options: Options, steps: tuple[StepSpec, ...], loc: Loc) -> None:
+    """What the recipe itself finds wrong with its steps together; steps that are wrong one by one were said already."""
+    kind: type[Options] | None = recipe.step_type
+    if kind is None or any(scope.findings.at((*loc, "steps", index)) for index in range(len(steps))):
+        return
+    try:
+        made = recipe(options, [Step(each.name, kind.model_validate(dict(each.options))) for each in steps])
+    except ValidationError:
+        return
+    for step, what, hint in made.faults():
+        index = next((number for number, each in enumerate(steps) if each.name == step), None)
+        place: Loc = loc if index is None else (*loc, "steps", index)
+        scope.findings.problem(place, what, hint, key=True)
+
+
+def _steps(scope: Scope, raw: Any, loc: Loc, recipe: type[Any] | None) -> tuple[StepSpec, ...]:
     if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
         scope.findings.problem(loc, "steps should be a list of tables", f"write [[{'.'.join(map(str, loc))}]] before each", key=True)
         return ()
     steps: dict[str, StepSpec] = {}
     for index, item in enumerate(raw):
         here: Loc = (*loc, index)
-        common, mine = split(scope.references.table(item, here, types_of(StepKeys)), StepKeys, None)
-        keys = scope.keys(StepKeys, common, here)
+        own: type[Options] | None = recipe.step_type if recipe else None
+        common, mine = split(scope.references.table(item, here, types_of(StepKeys, own)), StepKeys, None)
+        keys = scope.keys(StepKeys, common, here, names_of(own) if own else ())
         name = keys.name or keys.stage
         if not name and scope.findings.at((*here, "stage")):
             name = f"({index})"
@@ -108,8 +130,17 @@ def _steps(scope: Scope, raw: Any, loc: Loc) -> tuple[StepSpec, ...]:
             scope.findings.problem(here, f"two steps are called {shown(name)}", "give each its own stage or name", key=True)
         if keys.name and keys.stage:
             mine["stage"] = keys.stage
+        if recipe is not None and own is not None:
+            scope.step(recipe, own, mine, here, names_of(StepKeys))
+        grave = recipe is not None and (keys.stage or name) in recipe.grave
         steps[name] = StepSpec(
-            name=name, options=mine, channel=keys.channel, via=keys.via, wording=_wording(scope, keys, here), approve=keys.approve
+            name=name,
+            options=mine,
+            channel=keys.channel,
+            fallback=keys.fallback,
+            via=keys.via,
+            wording=_wording(scope, keys, here),
+            approve=keys.approve if "approve" in item else grave,
         )
     return tuple(steps.values())
 

@@ -110,6 +110,13 @@ class Scope:
             return options
         return None
 
+    def step(self, recipe: type[Any], kind: type[Options], table: Mapping[str, Any], loc: Loc, shared: Iterable[str]) -> None:
+        """Say what is wrong with a step's own keys."""
+        try:
+            kind.model_validate(table)
+        except ValidationError as error:
+            self.findings.rejected(_errors(error), loc, table, {*names_of(kind), *shared}, said=f" (for a step of {recipe.name})")
+
     def _literals(self, options: Options, table: Mapping[str, Any], loc: Loc) -> None:
         """Warn of secrets written into a file that others can read."""
         for path, secret in secret_leaves(options):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from libax_automate.engine.store.database import Database
 
 
@@ -20,6 +22,14 @@ class History:
             (start, end, profile),
         )
         return [(str(app), str(state), int(count)) for app, state, count in rows]
+
+    def said(self, model_id: int) -> Iterator[tuple[str, str, str, float, int, str]]:
+        """(step, occasion, state, instant, id, reason) of all that a model has to say or has said to people, oldest first."""
+        yield from self.db.conn.execute(
+            "SELECT step, occasion, state, coalesce(ended_at, created_at), id, reason FROM messages "
+            "WHERE model_id = ? AND channel <> 'action' ORDER BY id",
+            (model_id,),
+        )
 
     def tasks(self, profile: str, start: float, end: float) -> list[tuple[str, str, int, int]]:
         """(model, state, how many, people left out) of the tasks whose slot lies in the span."""

@@ -129,4 +129,5 @@ def _still(draft: Draft) -> str | None:
     if draft.still is None:
         return None
     app, entity, record, fields = draft.still
-    return dump({"app": app, "entity": entity, "id": record, "fields": {name: sorted(values) for name, values in fields.items()}})
+    condition = {"app": app, "entity": entity, "id": record, "fields": {name: sorted(values) for name, values in fields.items()}}
+    return dump({**condition, "also": list(draft.also)} if draft.also else condition)

@@ -1,0 +1,390 @@
+"""The billing model: a ladder of messages about unpaid invoices, from the reminder before the due date to the notary (IC-11 … IC-20)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from itertools import islice
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+import libax_automate as ax
+from libax_automate.people import person_of, with_people
+from libax_automate.plugins.billing_ladder import Due, Ladder, Rung, rungs
+from libax_automate.plugins.billing_when import Days, holidays_of, when_of
+
+_STATUSES = frozenset({"open", "paid", "cancelled", "renegotiated"})
+#: stage -> when it is due unless the profile says otherwise
+STAGES: Mapping[str, str] = {
+    "lembrete": "due - 3d",
+    "aviso": "due + 2d",
+    "pendencia": "previous + 5d",
+    "agendar": "previous + 7d",
+    "presencial": "previous + 10d",
+    "cartorio": "previous + 15d",
+    "baixa": "on paid",
+    "cancelamento": "on cancelled",
+    "renegociacao": "on renegotiated",
+    "remover-negativacao": "on paid",
+}
+#: the stage without which a removal has nothing to remove
+_ONLY_AFTER = {"remover-negativacao": ("cartorio",)}
+#: the date of an event, by status
+_DATED = {"paid": "paid_at", "cancelled": "changed_at", "renegotiated": "changed_at"}
+#: payments reach a source days after they were made
+_LOOKBACK = timedelta(days=7)
+#: an invoice of which nothing was said for so long has no event any more whose date is unknown
+_FORGOTTEN = timedelta(days=400)
+_CHUNK = 500
+_WORDS = {ax.SentState.SENT: "sent", ax.SentState.OPEN: "waits since", ax.SentState.OVER: "not sent", ax.SentState.VOID: "held back"}
+
+
+class BillingOptions(ax.Options):
+    """Options of the billing model."""
+
+    days: Literal["calendar", "business"] = Field("calendar", description="What the steps count: all days, or business days.")
+    country: str | None = Field(None, description="Whose public holidays are no business days: an ISO 3166 code, such as BR.")
+    subdivision: str | None = Field(None, description="A part of it with holidays of its own, such as SP.")
+    closed: tuple[date, ...] = Field((), description="Further days without business, such as a town's holiday.")
+    exit: tuple[Literal["paid", "cancelled", "renegotiated"], ...] = Field(
+        ("paid", "cancelled", "renegotiated"), description="Statuses that end the ladder; asked again when a message is about to leave."
+    )
+    gap: str = Field("1d", pattern=r"^\d{1,3}d$", description="Least days between two steps of one invoice, or of one customer.")
+    group: Literal["invoice", "customer"] = Field("invoice", description="customer = one message for all invoices at the same step.")
+    min_balance: Decimal = Field(Decimal("0.01"), ge=0, description="Smallest debt that is written about.")
+    backlog: bool = Field(False, description="Takes up invoices whose steps were due before the model was first seen.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.days == "business" and self.country is None:
+            raise ValueError('business days need to know whose holidays they leave out: country = "BR"')
+        if self.subdivision is not None and self.country is None:
+            raise ValueError("subdivision is a part of a country, which is missing")
+        if self.country is not None:
+            holidays_of(self.country, self.subdivision)
+        return self
+
+
+class BillingStep(ax.Options):
+    """The billing model's own keys of a step."""
+
+    stage: str = Field("", description="The stage, where the step has another name.")
+    when: str | None = Field(None, description='"due - 3d", "due + 2d", "previous + 5d" or "on paid"; default: the stage\'s.')
+    days: Literal["calendar", "business"] | None = Field(None, description="What this step counts; default: the model's.")
+    only_if_sent: ax.Strings = Field((), description="Steps or stages of which one has to have left before.")
+
+    @field_validator("when")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            when_of(value)
+        return value
+
+
+@dataclass(slots=True)
+class _Group:
+    """Invoices of one person at one step: one message."""
+
+    rung: Rung
+    person: ax.Record | None
+    missing: str | None
+    records: list[ax.Record]
+    held: str | None
+    days: list[date]
+
+
+class Billing(ax.Model[BillingOptions]):
+    """Climbs a ladder with every unpaid invoice: each step once, only the newest that is due, none after the debt is settled.
+
+    The occasion names the invoices that a message speaks of, and the step sets the stages apart. Steps count from the due date or from
+    the day the step before left; a step whose message has not left does not count as taken. What is due is read from what is true now,
+    so that days off lose nobody and repeat nothing.
+    """
+
+    name = "billing"
+    title = "Billing ladder: reminders and notices about invoices, step by step until they are settled"
+    entity = "invoices"
+    placeholders: ClassVar[Mapping[str, str]] = {
+        "stage": "aviso",
+        "days": "2",
+        "total": "246.00",
+        "count": "2",
+        "numbers": "FT 2026/118, FT 2026/131",
+        "invoices": "the invoices, oldest first",
+    }
+    late = ax.Late.ONCE
+    message_class = ax.MessageClass.BILLING
+    generic_subject = "subject.notice"
+    step_type = BillingStep
+    grave = frozenset({"cartorio"})
+
+    def reads(self) -> tuple[str, ...]:
+        """What a ladder stands on."""
+        return ("due", "status", "customer")
+
+    # -- the steps -------------------------------------------------------------------------------------------------------
+
+    def _written(self) -> list[tuple[str, str, str | None, bool | None, Sequence[str]]]:
+        made: list[tuple[str, str, str | None, bool | None, Sequence[str]]] = []
+        for step in self.steps:
+            options = step.options
+            assert isinstance(options, BillingStep)
+            stage = options.stage or step.name
+            business = None if options.days is None else options.days == "business"
+            only_if = options.only_if_sent or _ONLY_AFTER.get(stage, ())
+            made.append((step.name, stage, options.when or STAGES.get(stage), business, only_if))
+        return made
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """The steps, read."""
+        options = self.options
+        own = options.days == "business"
+        counts = {
+            business: Days(business=business, country=options.country, subdivision=options.subdivision, closed=options.closed)
+            for business in (False, True)
+        }
+        steps = [(name, stage, when_of(when), business, only) for name, stage, when, business, only in self._written() if when]
+        made = rungs(steps, lambda business: counts[own if business is None else business])
+        return Ladder(made, gap=int(options.gap[:-1]))
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """Steps that no invoice could climb."""
+        if not self.steps:
+            yield "", "the ladder has no steps", 'add [[models.NAME.steps]] with stage = "aviso" and a text or template'
+        written = self._written()
+        names = {word for name, stage, *_ in written for word in (name, stage)}
+        before: tuple[str, int] | None = None
+        timed = 0
+        for name, stage, text, business, only_if in written:
+            if text is None:
+                yield name, f"{stage!r} is no stage that is known", f'say when: when = "due + 2d"; stages: {", ".join(STAGES)}'
+                continue
+            when = when_of(text)
+            if business and self.options.country is None:
+                yield name, "business days need to know whose holidays they leave out", 'add country = "BR" to the model'
+            for other in only_if:
+                if other not in names:
+                    yield name, f"{stage} follows {other!r}, and no step is called so", f"add the step, or say only_if_sent for {name}"
+            if when.event:
+                continue
+            if when.anchor == "previous" and not timed:
+                yield name, f"{when} counts from the step before, and there is none", 'write when = "due + 2d"'
+            if when.anchor == "due":
+                if before is not None and when.days <= before[1]:
+                    yield (
+                        name,
+                        f"{when} is not after {before[0]}, which stands before it",
+                        "put the steps into the order in which they come",
+                    )
+                before = (name, when.days)
+            timed += 1
+
+    # -- planning --------------------------------------------------------------------------------------------------------
+
+    def plan(self, run: ax.Run) -> Iterator[ax.Candidate]:
+        """Yield each invoice, or each customer's invoices, that came to a step."""
+        if self.ladder.timed:
+            yield from self._by_time(run)
+        if self.ladder.events:
+            yield from self._by_event(run)
+
+    @cached_property
+    def _climbing(self) -> frozenset[str]:
+        return _STATUSES - frozenset(self.options.exit)
+
+    def _since(self, run: ax.Run) -> date:
+        return date.min if self.options.backlog else run.since.astimezone(run.timezone).date()
+
+    def _by_time(self, run: ax.Run) -> Iterator[ax.Candidate]:
+        found: dict[str, Due] = {}
+        last: dict[str, tuple[date, str]] = {}
+        grouped = self.options.group == "customer"
+        due = self._due(run, found, last if grouped else None)
+        if not grouped:
+            for record, person, missing in with_people(run, due):
+                at = found.pop(record.id)
+                yield self._candidate(run, _Group(at.rung, person, missing, [record], at.held, [at.day]))
+            return
+        groups: dict[tuple[str, str, str], _Group] = {}
+        for record, person, missing in with_people(run, due):
+            at = found.pop(record.id)
+            _gather(groups, record, person, missing, at=at)
+        newest: dict[str, int] = {}
+        place = self.ladder.place
+        for (customer, step, _), group in groups.items():
+            newest[customer] = max(newest.get(customer, -1), place[step])
+            group.held = self.ladder.too_soon(last.get(customer), run.last)
+        for (customer, step, _), group in groups.items():
+            if group.held is None and place[step] < newest[customer] and self.ladder.gap:
+                group.held = f"{self.ladder.timed[newest[customer]].name} goes first today"
+            yield self._candidate(run, group)
+
+    def _due(self, run: ax.Run, found: dict[str, Due], last: dict[str, tuple[date, str]] | None) -> Iterator[ax.Record]:
+        """The invoices on the ladder for which a step is due; ``last`` gathers when each customer heard."""
+        ladder, today, since = self.ladder, run.last, self._since(run)
+        for record in run.fetch("invoices", ax.Query(equals={"status": self._climbing})):
+            due = _day(record.get("due"), run)
+            if due is None:
+                why = record.problems.get("due")
+                found[record.id] = Due(ladder.timed[0], today, f"due not valid: {why}" if why else "has no due date")
+                yield record
+                continue
+            sent = run.sent(record.id)
+            if last is not None and sent and (latest := ladder.last(sent)) is not None:
+                customer = _person_id(record)
+                last[customer] = max(last.get(customer, latest), latest)
+            at = ladder.now(due, sent, today, since)
+            if at is not None:
+                found[record.id] = at
+                yield record
+
+    def _by_event(self, run: ax.Run) -> Iterator[ax.Candidate]:
+        groups: dict[tuple[str, str, str], _Group] = {}
+        for record, person, missing in with_people(run, self._settled(run)):
+            sent = run.sent(record.id)
+            for rung in self.ladder.events:
+                said = sent.get(rung.name)
+                if rung.when.event != record.get("status") or not self.ladder.follows(rung, sent):
+                    continue
+                if said is not None and said.state is not ax.SentState.VOID:
+                    continue
+                day = _day(record.get(_DATED[rung.when.event]), run) or run.last
+                if self.options.group == "customer":
+                    _gather(groups, record, person, missing, at=Due(rung, day))
+                else:
+                    yield self._candidate(run, _Group(rung, person, missing, [record], None, [day]))
+        for group in groups.values():
+            yield self._candidate(run, group)
+
+    def _settled(self, run: ax.Run) -> Iterator[ax.Record]:
+        """Invoices that came to their end lately; and those without a date for it, if the ladder has spoken of them."""
+        statuses = {rung.when.event for rung in self.ladder.events}
+        first = max(self._since(run), run.first - _LOOKBACK)
+        seen: set[str] = set()
+        for status in sorted(statuses):
+            span = ax.Span(_DATED[status], first, run.last)
+            for record in run.fetch("invoices", ax.Query(equals={"status": frozenset({status})}, span=span)):
+                seen.add(record.id)
+                yield record
+        undated = iter([name for name in run.spoken() if name not in seen and self._may_end(run.sent(name), run.last)])
+        while chunk := frozenset(islice(undated, _CHUNK)):
+            for record in run.fetch("invoices", ax.Query(equals={"status": frozenset(statuses)}, ids=chunk)):
+                if record.get(_DATED[str(record["status"])]) is None:
+                    yield record
+
+    def _may_end(self, sent: Mapping[str, ax.Sent], today: date) -> bool:
+        over = {rung.name for rung in self.ladder.events}
+        if any(name in over and each.state is not ax.SentState.VOID for name, each in sent.items()):
+            return False
+        latest = self.ladder.last(sent)
+        return (
+            latest is not None and today - latest[0] <= _FORGOTTEN and any(self.ladder.follows(rung, sent) for rung in self.ladder.events)
+        )
+
+    def _candidate(self, run: ax.Run, group: _Group) -> ax.Candidate:
+        rung = group.rung
+        records = sorted(group.records, key=lambda record: (_day(record.get("due"), run) or date.max, record.id))
+        first, *others = records
+        due = _day(first.get("due"), run)
+        total = _total(records, "amount" if rung.when.event else "balance")
+        turns = [each.void + (each.state is ax.SentState.VOID) for record in records if (each := run.sent(record.id).get(rung.name))]
+        excluded = group.missing or group.held
+        if excluded is None and not rung.when.event and total is not None and total < self.options.min_balance:
+            excluded = f"balance {total} is below {self.options.min_balance}"
+        status = frozenset({rung.when.event}) if rung.when.event else self._climbing
+        day = min(group.days)
+        return ax.Candidate(
+            record=first,
+            recipient=group.person,
+            occasion=ax.covering((record.id for record in records), max(turns, default=0)),
+            step=rung.name,
+            extra={
+                "stage": rung.name,
+                "days": abs((run.last - due).days) if due else 0,
+                "total": total,
+                "count": len(records),
+                "numbers": ", ".join(_number(record) for record in records),
+                "invoices": records,
+            },
+            why=f"{rung.name} of {', '.join(map(_number, records))}: {rung.when}, {day.isoformat()}",
+            excluded=excluded,
+            expires=None if rung.when.event else self._void_from(rung, records, run),
+            still={"status": status},
+            also=tuple(record.id for record in others),
+        )
+
+    def _void_from(self, rung: Rung, records: Iterable[ax.Record], run: ax.Run) -> datetime | None:
+        ends = [self.ladder.ends(rung, due, run.last) for record in records if (due := _day(record.get("due"), run))]
+        day = min((end for end in ends if end is not None), default=None)
+        return None if day is None else datetime.combine(day, time(), tzinfo=run.timezone)
+
+    # -- telling ---------------------------------------------------------------------------------------------------------
+
+    def story(self, run: ax.Run, records: Sequence[ax.Record]) -> Iterator[str]:
+        """Each invoice with what was said at which step, and what comes next."""
+        order = {step.name: index for index, step in enumerate(self.steps)}
+        for record in records:
+            sent = run.sent(record.id)
+            said = [
+                f"{name} {_WORDS[each.state]} {each.day.isoformat()} ({each.message})"
+                for name, each in sorted(sent.items(), key=lambda item: order.get(item[0], -1))
+                if "+" not in name
+            ]
+            due, status = _day(record.get("due"), run), record.get("status")
+            if status not in self._climbing:
+                said.append(f"{status}: the ladder has let go of it")
+            elif due is None:
+                said.append(f"no due date ({record.problems.get('due', 'empty')})")
+            elif (ahead := self.ladder.ahead(due, sent, run.last)) is not None:
+                rung, day = ahead
+                said.append(f"next {rung.name} on {day.isoformat()}" if day else f"next {rung.name}, {rung.when} once that has left")
+            else:
+                said.append("no step is left")
+            yield f"{_number(record)}, due {due.isoformat() if due else '?'}, {status}: {'; '.join(said)}"
+
+
+def _gather(
+    groups: dict[tuple[str, str, str], _Group], record: ax.Record, person: ax.Record | None, missing: str | None, *, at: Due
+) -> None:
+    key = (_person_id(record), at.rung.name, str(record.get("currency") or ""))
+    group = groups.get(key)
+    if group is None:
+        groups[key] = _Group(at.rung, person, missing, [record], at.held, [at.day])
+    else:
+        group.records.append(record)
+        group.days.append(at.day)
+
+
+def _person_id(record: ax.Record) -> str:
+    person = person_of(record)
+    if person is None:
+        return f"invoice {record.id}"
+    return person if isinstance(person, str) else person.id
+
+
+def _number(record: ax.Record) -> str:
+    return str(record.get("number") or record.id)
+
+
+def _total(records: Sequence[ax.Record], field: str) -> ax.Money | None:
+    values = [value for record in records if isinstance(value := record.get(field), Decimal)]
+    if not values:
+        return None
+    return ax.Money.of(sum(values, Decimal(0)), getattr(values[0], "currency", ""))
+
+
+def _day(value: Any, run: ax.Run) -> date | None:
+    if isinstance(value, datetime):
+        return value.astimezone(run.timezone).date() if value.tzinfo else value.date()
+    return value if isinstance(value, date) else None
+
+
+@ax.hookimpl
+def automate_models() -> Iterable[type[ax.Model[Any]]]:
+    """The model of this file."""
+    return [Billing]
