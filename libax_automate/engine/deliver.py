@@ -54,6 +54,8 @@ class Delivery:
         self._wake = threading.Event()
         self._lanes: dict[int, Lane] = {}
         self._pacers: dict[int, Pacer] = {}
+        #: credentials whose back-off a success has already forgotten
+        self._calm: set[int] = set()
         self._finished = 0
         self._journal = Journal(space.db_path)
         self._gate = Gatekeeper(space)
@@ -201,14 +203,17 @@ class Delivery:
 
     def _may_leave(self, app_id: int, now: float) -> bool:
         waiting = self.store.queue.next_waiting(app_id)
-        return waiting is not None and waiting <= now and self.store.apps.state(app_id, now)[0] is AppState.RUNNING
+        return waiting is not None and waiting <= now and self._may_send(app_id, now)
+
+    def _may_send(self, app_id: int, now: float) -> bool:
+        return self.store.apps.state(app_id, now)[0] is AppState.RUNNING
 
     def _claim(self, profile: Profile, app_id: int, now: float) -> list[Claimed]:
         lane = self._lanes.get(app_id)
         if lane is None:
             return []
         room = lane.window - lane.outstanding
-        if room <= 0 or (lane.outstanding and room < min(lane.window // 2, lane.window - 1)) or not self._may_leave(app_id, now):
+        if room <= 0 or (lane.outstanding and room < min(lane.window // 2, lane.window - 1)) or not self._may_send(app_id, now):
             return []
         if not lane.outstanding:
             lane.reopen()
@@ -267,7 +272,10 @@ class Delivery:
                 self._break(group, app_id, info.profile, now)
             pacer = self._pacers.get(info.credential_id)
             succeeded = plain or any(outcome.end is sent for outcome in group)
-            if pacer is not None or throttles or succeeded:
+            if throttles:
+                self._calm.discard(info.credential_id)
+            if pacer is not None or throttles or (succeeded and info.credential_id not in self._calm):
+                self._calm.update([info.credential_id] if succeeded and not throttles else ())
                 store.apps.keep_pace(info.credential_id, pacer.next_call() if pacer else 0.0, succeeded=succeeded and not throttles)
             self._follow_up(group, now)
             ended = group if plain else [outcome for outcome in group if outcome.end is not End.RELEASED]

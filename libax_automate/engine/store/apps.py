@@ -13,7 +13,8 @@ THROTTLE_CAP = 6 * 3600.0
 
 _STATE = """
 SELECT a.paused_at, max(a.throttled_until, c.throttled_until),
-  (SELECT e.id FROM errors e WHERE e.closed_at IS NULL AND (e.app_id = a.id OR e.credential_id = a.credential_id) ORDER BY e.id LIMIT 1)
+  (SELECT e.id FROM errors e WHERE e.closed_at IS NULL AND (e.app_id = a.id OR e.credential_id = a.credential_id) ORDER BY e.id LIMIT 1),
+  (SELECT value FROM meta WHERE key = 'fenced')
 FROM apps a JOIN credentials c ON c.id = a.credential_id WHERE a.id = ?
 """
 
@@ -76,8 +77,8 @@ class Apps:
         found = self.db.row(_STATE, (app_id,))
         if found is None:
             return AppState.RUNNING, 0.0
-        paused, until, error = found
-        if self.fenced():
+        paused, until, error, fence = found
+        if fence:
             return AppState.FENCED, 0.0
         if error is not None:
             return AppState.HALTED, 0.0
