@@ -9,7 +9,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -34,7 +34,8 @@ class Redactor:
 
     def add(self, values: Iterable[str]) -> None:
         """Learn more secret values; those shorter than four characters are ignored."""
-        new = {value for value in values if len(value) >= SHORTEST} - self._values
+        values = set(values)
+        new = {value for value in (*values, *(part for value in values for part in _parts(value))) if len(value) >= SHORTEST} - self._values
         if not new:
             return
         self._values |= new
@@ -70,6 +71,24 @@ class _Filter(logging.Filter):
         if record.stack_info:
             record.stack_info = mask(record.stack_info)
         return True
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What is secret by itself in an address that is a secret: a reply may quote the path without the host (``Cannot POST /hook/T0/B0/key``)."""
+    if "://" not in value:
+        return
+    try:
+        parts = urlsplit(value)
+        password = parts.password
+    except ValueError:
+        return
+    pieces = [*parts.path.split("/"), parts.fragment, password or ""]
+    pieces += [text for _, text in parse_qsl(parts.query, keep_blank_values=True)]
+    for piece in pieces:
+        # words such as "services" or "v2" are no secrets, and masking them would blacken what people have to read
+        if len(piece) >= _LONG_LINE or (len(piece) >= 2 * SHORTEST and any(map(str.isdigit, piece))):
+            yield piece
+            yield unquote(piece)
 
 
 def _forms(value: str) -> Iterator[str]:
