@@ -39,6 +39,7 @@ _WHERE = {
     "ActionContract": "contracts",
     "FakeClock": "clock",
     "Fault": "service",
+    "LOOPBACK": "plugin",
     "Mailbox": "mailbox",
     "ModelContract": "contracts",
     "PlannedRun": "run",
@@ -48,7 +49,6 @@ _WHERE = {
     "SenderContract": "contracts",
     "Service": "service",
     "SourceContract": "contracts",
-    "LOOPBACK": "plugin",
     "SpecServer": "spec_server",
 }
 
