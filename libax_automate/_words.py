@@ -41,7 +41,7 @@ first_name: primeiro_nome nome_proprio given_name forename firstname
 last_name: apelido sobrenome ultimo_nome surname family_name lastname
 email: e_mail mail correio_eletronico correio_electronico endereco_de_email endereco_de_e_mail email_address e_mail_address
 mobile: telemovel telemovel_1 celular movel cell cellphone cell_phone
-mobile: mobile_phone mobile_number telm tlm numero_de_telemovel no_telemovel whatsapp
+mobile: mobile_phone mobile_number telm tlm numero_de_telemovel no_telemovel whatsapp whats_app
 phone: telefone tel telef telephone fone phone_number telefone_fixo
 birth_date: data_de_nascimento data_nascimento nascimento birthdate birthday
 birth_date: date_of_birth dob aniversario dt_nascimento data_nasc dt_nasc

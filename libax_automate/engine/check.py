@@ -87,6 +87,7 @@ class _Check:
             self._model(spec)
         self._twins()
         self._collisions()
+        self._send_tasks()
 
     def _connector(self, name: str) -> Connector[Any] | None:
         """An app's connector, open; None where it cannot be had, which is said once."""
@@ -326,6 +327,18 @@ class _Check:
                         f"{' and '.join(names)} fire at the same time, first on {first:%Y-%m-%d %H:%M} (IC-25)",
                         "they run one after the other",
                     )
+        except AutomateError:
+            return  # the loader has said what is wrong with a schedule
+
+    def _send_tasks(self) -> None:
+        """Tasks in pairs, as IXC users write them: allowed however they lie; said where IXC itself would not send."""
+        from libax_automate.engine.sendtask import mispaired
+
+        today = local_of(self.space.clock.now(), self.profile.timezone).date()
+        try:
+            for each in mispaired(self.profile, today, today + _AHEAD):
+                key = "at" if self.profile.models[each.model].schedule.at else "cron"
+                self.warn(("models", each.model, key), each.what, each.hint)
         except AutomateError:
             return  # the loader has said what is wrong with a schedule
 

@@ -190,6 +190,8 @@ class Composer:
             raise ProfileError(f"model {spec.name!r} has no message", hint="add text = …, html = … or template = …")
         if wording.template and (by is not None or ((at.fallback if at else ()) or spec.fallback)):
             wording = self._either(wording, name, by)
+        if by is not None and not wording.subject:
+            wording = replace(wording, subject=spec.wording.subject)
         generic = ""
         if channel is Channel.EMAIL and not (wording.subject or "").strip() and not wording.template:
             generic = (subject or self._generic)(self._recipe.generic_subject)

@@ -14,8 +14,8 @@ from pydantic import Field, field_validator, model_validator
 
 import libax_automate as ax
 from libax_automate.people import person_of, with_people
-from libax_automate.plugins.billing_ladder import Due, Ladder, Rung, rungs
-from libax_automate.plugins.billing_when import Days, holidays_of, when_of
+from libax_automate.plugins.billing_ladder import Due, Ladder, Rung
+from libax_automate.plugins.billing_when import Days, When, holidays_of, when_of
 
 _STATUSES = frozenset({"open", "paid", "cancelled", "renegotiated"})
 #: stage -> when it is due unless the profile says otherwise
@@ -75,6 +75,7 @@ class BillingStep(ax.Options):
     stage: str = Field("", description="The stage, where the step has another name.")
     when: str | None = Field(None, description='"due - 3d", "due + 2d", "previous + 5d" or "on paid"; default: the stage\'s.')
     days: Literal["calendar", "business"] | None = Field(None, description="What this step counts; default: the model's.")
+    group: Literal["invoice", "customer"] | None = Field(None, description="One message per invoice or per customer; default: the model's.")
     only_if_sent: ax.Strings = Field((), description="Steps or stages of which one has to have left before.")
 
     @field_validator("when")
@@ -83,6 +84,17 @@ class BillingStep(ax.Options):
         if value is not None:
             when_of(value)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A step as the profile has it, its stage's defaults filled in."""
+
+    name: str
+    stage: str
+    when: When | None
+    only_if: Sequence[str]
+    options: BillingStep
 
 
 @dataclass(slots=True)
@@ -128,48 +140,56 @@ class Billing(ax.Model[BillingOptions]):
 
     # -- the steps -------------------------------------------------------------------------------------------------------
 
-    def _written(self) -> list[tuple[str, str, str | None, bool | None, Sequence[str]]]:
-        made: list[tuple[str, str, str | None, bool | None, Sequence[str]]] = []
+    @cached_property
+    def _written(self) -> list[_Written]:
+        made = []
         for step in self.steps:
             options = step.options
             assert isinstance(options, BillingStep)
             stage = options.stage or step.name
-            business = None if options.days is None else options.days == "business"
+            text = options.when or STAGES.get(stage)
             only_if = options.only_if_sent or _ONLY_AFTER.get(stage, ())
-            made.append((step.name, stage, options.when or STAGES.get(stage), business, only_if))
+            made.append(_Written(step.name, stage, when_of(text) if text else None, only_if, options))
         return made
 
     @cached_property
     def ladder(self) -> Ladder:
         """The steps, read."""
         options = self.options
-        own = options.days == "business"
         counts = {
-            business: Days(business=business, country=options.country, subdivision=options.subdivision, closed=options.closed)
-            for business in (False, True)
+            kind: Days(business=kind == "business", country=options.country, subdivision=options.subdivision, closed=options.closed)
+            for kind in ("calendar", "business")
         }
-        steps = [(name, stage, when_of(when), business, only) for name, stage, when, business, only in self._written() if when]
-        made = rungs(steps, lambda business: counts[own if business is None else business])
+        made = [
+            Rung(
+                name=step.name,
+                when=step.when,
+                days=counts[step.options.days or options.days],
+                only_if=frozenset(other.name for other in self._written if {other.name, other.stage} & {*step.only_if}),
+                together=(step.options.group or options.group) == "customer",
+            )
+            for step in self._written
+            if step.when is not None
+        ]
         return Ladder(made, gap=int(options.gap[:-1]))
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """Steps that no invoice could climb."""
         if not self.steps:
             yield "", "the ladder has no steps", 'add [[models.NAME.steps]] with stage = "aviso" and a text or template'
-        written = self._written()
-        names = {word for name, stage, *_ in written for word in (name, stage)}
+        names = {word for step in self._written for word in (step.name, step.stage)}
         before: tuple[str, int] | None = None
         timed = 0
-        for name, stage, text, business, only_if in written:
-            if text is None:
-                yield name, f"{stage!r} is no stage that is known", f'say when: when = "due + 2d"; stages: {", ".join(STAGES)}'
+        for step in self._written:
+            name, when = step.name, step.when
+            if when is None:
+                yield name, f"{step.stage!r} is no stage that is known", f'say when: when = "due + 2d"; stages: {", ".join(STAGES)}'
                 continue
-            when = when_of(text)
-            if business and self.options.country is None:
+            if step.options.days == "business" and self.options.country is None:
                 yield name, "business days need to know whose holidays they leave out", 'add country = "BR" to the model'
-            for other in only_if:
+            for other in step.only_if:
                 if other not in names:
-                    yield name, f"{stage} follows {other!r}, and no step is called so", f"add the step, or say only_if_sent for {name}"
+                    yield name, f"{step.stage} follows {other!r}, and no step is called so", f"add the step, or say only_if_sent for {name}"
             if when.event:
                 continue
             if when.anchor == "previous" and not timed:
@@ -203,26 +223,28 @@ class Billing(ax.Model[BillingOptions]):
     def _by_time(self, run: ax.Run) -> Iterator[ax.Candidate]:
         found: dict[str, Due] = {}
         last: dict[str, tuple[date, str]] = {}
-        grouped = self.options.group == "customer"
-        due = self._due(run, found, last if grouped else None)
-        if not grouped:
-            for record, person, missing in with_people(run, due):
-                at = found.pop(record.id)
-                yield self._candidate(run, _Group(at.rung, person, missing, [record], at.held, [at.day]))
-            return
+        one_each = self.options.group == "invoice"
         groups: dict[tuple[str, str, str], _Group] = {}
-        for record, person, missing in with_people(run, due):
+        for record, person, missing in with_people(run, self._due(run, found, None if one_each else last)):
             at = found.pop(record.id)
-            _gather(groups, record, person, missing, at=at)
-        newest: dict[str, int] = {}
-        place = self.ladder.place
-        for (customer, step, _), group in groups.items():
-            newest[customer] = max(newest.get(customer, -1), place[step])
-            group.held = self.ladder.too_soon(last.get(customer), run.last)
-        for (customer, step, _), group in groups.items():
-            if group.held is None and place[step] < newest[customer] and self.ladder.gap:
-                group.held = f"{self.ladder.timed[newest[customer]].name} goes first today"
+            if one_each and not at.rung.together:
+                yield self._candidate(run, _Group(at.rung, person, missing, [record], at.held, [at.day]))
+            else:
+                _gather(groups, record, person, missing, at=at)
+        if not one_each:
+            self._take_turns(groups, last, run.last)
+        for group in groups.values():
             yield self._candidate(run, group)
+
+    def _take_turns(self, groups: Mapping[tuple[str, str, str], _Group], last: Mapping[str, tuple[date, str]], today: date) -> None:
+        """A customer hears of one step at a time, the gravest first, and not too soon after the last."""
+        place, newest = self.ladder.place, dict[str, int]()
+        for (customer, *_), group in groups.items():
+            newest[customer] = max(newest.get(customer, -1), place[group.rung.name])
+        for (customer, *_), group in groups.items():
+            group.held = self.ladder.too_soon(last.get(customer), today) or group.held
+            if group.held is None and self.ladder.gap and place[group.rung.name] < newest[customer]:
+                group.held = f"{self.ladder.timed[newest[customer]].name} goes first today"
 
     def _due(self, run: ax.Run, found: dict[str, Due], last: dict[str, tuple[date, str]] | None) -> Iterator[ax.Record]:
         """The invoices on the ladder for which a step is due; ``last`` gathers when each customer heard."""
@@ -254,7 +276,7 @@ class Billing(ax.Model[BillingOptions]):
                 if said is not None and said.state is not ax.SentState.VOID:
                     continue
                 day = _day(record.get(_DATED[rung.when.event]), run) or run.last
-                if self.options.group == "customer":
+                if rung.together:
                     _gather(groups, record, person, missing, at=Due(rung, day))
                 else:
                     yield self._candidate(run, _Group(rung, person, missing, [record], None, [day]))
@@ -340,6 +362,8 @@ class Billing(ax.Model[BillingOptions]):
                 said.append(f"{status}: the ladder has let go of it")
             elif due is None:
                 said.append(f"no due date ({record.problems.get('due', 'empty')})")
+            elif (at := self.ladder.now(due, sent, run.last, self._since(run))) is not None:
+                said.append(f"{at.rung.name} due since {at.day.isoformat()}{f' ({at.held})' if at.held else ''}")
             elif (ahead := self.ladder.ahead(due, sent, run.last)) is not None:
                 rung, day = ahead
                 said.append(f"next {rung.name} on {day.isoformat()}" if day else f"next {rung.name}, {rung.when} once that has left")
@@ -351,7 +375,8 @@ class Billing(ax.Model[BillingOptions]):
 def _gather(
     groups: dict[tuple[str, str, str], _Group], record: ax.Record, person: ax.Record | None, missing: str | None, *, at: Due
 ) -> None:
-    key = (_person_id(record), at.rung.name, str(record.get("currency") or ""))
+    alone = "" if at.rung.together else record.id
+    key = (_person_id(record), at.rung.name, f"{record.get('currency') or ''} {alone}")
     group = groups.get(key)
     if group is None:
         groups[key] = _Group(at.rung, person, missing, [record], at.held, [at.day])

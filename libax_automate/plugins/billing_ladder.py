@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,11 +17,12 @@ class Rung:
     """One step: its place among the steps of its kind, when it is due, and after which steps alone."""
 
     name: str
-    stage: str
     when: When
     days: Days
     #: names of steps of which one has to have left
     only_if: frozenset[str] = frozenset()
+    #: one message for all invoices of a customer that are at it
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,3 @@ class Ladder:
                 continue
             return rung, day
         return None
-
-
-def rungs(steps: Sequence[tuple[str, str, When, bool | None, Sequence[str]]], days: Callable[[bool | None], Days]) -> list[Rung]:
-    """Rungs of (name, stage, when, business, only_if_sent); a stage in ``only_if_sent`` means every step of it."""
-    made = []
-    for name, stage, when, business, only_if in steps:
-        names = frozenset(other for other, its_stage, *_ in steps if other in only_if or its_stage in only_if)
-        made.append(Rung(name, stage, when, days(business), names))
-    return made
