@@ -234,9 +234,11 @@ class _Check:
         known = self._templates[app, channel]
         if known is None:
             return
-        found = next((each for each in known if wording.template in (each.id, each.name)), None)
+        # one template may be there in several languages, of which not all are active
+        same = sorted((each for each in known if each.id == wording.template), key=lambda each: not each.active)
+        found = same[0] if same else None
         if found is None:
-            close = _close(str(wording.template), [name for each in known for name in (each.id, each.name)])
+            close = _near_template(str(wording.template), known)
             self.problem(
                 (*place, "template"),
                 f"{spec.name}: {app!r} has no template {wording.template!r}",
@@ -348,6 +350,18 @@ def _close(name: str, names: list[str]) -> str:
 
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _near_template(name: str, known: list[Template]) -> str:
+    """What to write instead: a model names a template by its id, whatever it is called."""
+    import difflib
+
+    ids = {each.name: each.id for each in known} | {each.id: each.id for each in known}
+    near = difflib.get_close_matches(name, ids, 1)
+    if not near:
+        return ""
+    guess = "" if near[0] == name else f"did you mean {near[0]!r}?"
+    return guess if ids[near[0]] == near[0] else f'{guess} write its id: template = "{ids[near[0]]}"'.lstrip()
 
 
 def findings(space: Workspace, *, connect: bool = False) -> Iterator[tuple[Profile, list[Finding]]]:

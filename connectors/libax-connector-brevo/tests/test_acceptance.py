@@ -106,6 +106,9 @@ def test_check_says_what_is_wrong_and_what_to_do(spec: SpecServer, automate: Run
     assert "template '5' is not active at 'brevo' (LX-79)" in inactive.stderr
     assert "profiles.toml:27:12:" in inactive.stderr
 
+    named = automate("check", "--connect", template="SummerSales2017Template")
+    assert "has no template 'SummerSales2017Template' → write its id: template = \"12\"" in named.stderr
+
     spec.answer("domains", body={"domains": [{**DOMAIN, "authenticated": False}]})
     unproven = automate("check", "--connect")
     assert unproven.returncode == 78
@@ -151,6 +154,8 @@ def test_a_birthday_run_of_2500_goes_out_in_three_calls(spec: SpecServer, automa
     assert len({body["headers"]["idempotencyKey"] for body in told}) == 3
     assert {body["templateId"] for body in told} == {12}
     assert states(automate) == {"sent": 2500, "waiting": 0, "failed": 0, "in_doubt": 0}
+    listed = json.loads(automate("queue", "show", "brevo", "--json").stdout)["items"]
+    assert listed == [], "nothing is left to look at"
     again = automate("run", "--now", "2026-12-24T12:00", "--json")
     assert json.loads(again.stdout)["sent"] == 0
     assert len(batches(spec)) == 3
