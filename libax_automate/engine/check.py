@@ -345,13 +345,6 @@ class _Check:
             return  # the loader has said what is wrong with a schedule
 
 
-def _close(name: str, names: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {near[0]!r}?" if near else ""
-
-
 def _near_template(name: str, known: list[Template]) -> str:
     """What to write instead: a model names a template by its id, whatever it is called."""
     import difflib
