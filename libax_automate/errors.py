@@ -42,11 +42,18 @@ class AutomateError(Exception):
 
     kind: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
+    #: what to do about errors of this class, where whoever raised it has said nothing better
+    usual_hint: ClassVar[str] = "look closer with: automate doctor"
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def advice(self) -> str:
+        """What to do: the hint, or what is usual for the class; never empty."""
+        return self.hint or self.usual_hint
 
     def __str__(self) -> str:
         return f"{self.message} → {self.hint}" if self.hint else self.message
@@ -57,6 +64,7 @@ class UsageError(AutomateError):
 
     kind = "usage"
     exit_code = 2
+    usual_hint = "see: automate --help"
 
 
 class NotFound(AutomateError):
@@ -64,6 +72,7 @@ class NotFound(AutomateError):
 
     kind = "not_found"
     exit_code = 5
+    usual_hint = "see what there is with the list command of that noun, such as: automate models list"
 
 
 class LockHeld(AutomateError):
@@ -71,6 +80,7 @@ class LockHeld(AutomateError):
 
     kind = "locked"
     exit_code = 11
+    usual_hint = "wait for it, or end that process"
 
 
 class InputDataError(AutomateError):
@@ -78,6 +88,7 @@ class InputDataError(AutomateError):
 
     kind = "data"
     exit_code = 65
+    usual_hint = "correct the data, then: automate run"
 
 
 class StoreError(AutomateError):
@@ -85,6 +96,7 @@ class StoreError(AutomateError):
 
     kind = "store"
     exit_code = 74
+    usual_hint = "see: automate db check"
 
 
 class TemporaryError(AutomateError):
@@ -92,6 +104,7 @@ class TemporaryError(AutomateError):
 
     kind = "temporary"
     exit_code = 75
+    usual_hint = "try again in a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,7 @@ class ProfileError(AutomateError):
 
     kind = "profile"
     exit_code = 78
+    usual_hint = "see: automate check"
 
     def __init__(self, message: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message, hint=hint)
@@ -128,12 +142,14 @@ class PluginError(AutomateError):
 
     kind = "bug"
     exit_code = 70
+    usual_hint = "see: automate plugins list"
 
 
 class TemplateError(AutomateError):
     """A template or expression cannot be compiled, or runs out of the bounds set for it."""
 
     kind = "template"
+    usual_hint = "correct the text; its fields are listed by: automate models fields"
 
 
 class UnknownField(TemplateError):
@@ -156,6 +172,7 @@ class InvalidMessage(AutomateError):
     """A message that no service can carry: a line break in a header, no recipient."""
 
     kind = "content"
+    usual_hint = "correct what the text or the address holds, then: automate errors retry"
 
 
 class ConnectorError(AutomateError):
@@ -164,6 +181,8 @@ class ConnectorError(AutomateError):
     ``retry_after`` is in seconds; ``code`` is the provider's own code, kept for people. Messages must hold
     no secret: connectors write what happened, the engine redacts known secret values once more.
     """
+
+    usual_hint = "see: automate errors show"
 
     #: the HTTP status behind it, where there was one
     status: int | None = None
@@ -190,6 +209,7 @@ class RateLimited(ConnectorError):
 
     kind = "rate_limited"
     exit_code = 75
+    usual_hint = "nothing: it goes on by itself; see: automate queue list"
 
 
 class Transient(ConnectorError):
@@ -197,6 +217,7 @@ class Transient(ConnectorError):
 
     kind = "transient"
     exit_code = 75
+    usual_hint = "nothing: it is tried again by itself, and halts if that does not help; see: automate queue list"
 
 
 class AccountError(ConnectorError):
@@ -204,6 +225,7 @@ class AccountError(ConnectorError):
 
     kind = "account"
     exit_code = 78
+    usual_hint = "correct the credential or the account, then: automate apps test"
 
 
 class SetupError(ConnectorError):
@@ -211,21 +233,25 @@ class SetupError(ConnectorError):
 
     kind = "configuration"
     exit_code = 78
+    usual_hint = "correct the app in the profile or at the provider, then: automate check --connect"
 
 
 class ContentError(ConnectorError):
     """The provider refuses this message for what it holds (413, bad attachment)."""
 
     kind = "content"
+    usual_hint = "correct the text or the data and automate errors retry, or leave it out: automate errors skip"
 
 
 class RecipientError(ConnectorError):
     """The provider refuses this recipient (invalid number, 550 5.1.1, opted out)."""
 
     kind = "recipient"
+    usual_hint = "correct the address and automate errors retry, or leave it out: automate errors skip"
 
 
 class OutcomeUnknown(ConnectorError):
     """The request left and no answer says whether it was accepted. It may have been."""
 
     kind = "in_doubt"
+    usual_hint = "ask the recipient or the provider, then: automate errors sent (it arrived) or automate errors retry (it did not)"

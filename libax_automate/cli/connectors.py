@@ -8,6 +8,7 @@ import typer
 
 from libax_automate.cli.output import Column
 from libax_automate.cli.session import Session, command, noun
+from libax_automate.errors import NotFound, PluginError
 
 if TYPE_CHECKING:
     from libax_automate.connector import Connector
@@ -88,6 +89,12 @@ def show(session: Session, name: Annotated[str, typer.Argument(metavar="CONNECTO
     """Show a connector's options, capabilities, limits, and how to get its credentials."""
     from libax_automate.plugins.catalogue import default_catalogue
 
+    if name not in {entry.name for entry in default_catalogue().entries()}:
+        try:
+            default_catalogue().connector(name)
+        except PluginError as error:
+            # asked for by a person, not by a profile: nothing is broken
+            raise NotFound(error.message, hint=error.hint) from None
     cls = default_catalogue().connector(name)
     entry = next(entry for entry in default_catalogue().entries() if entry.name == name)
     facts = {

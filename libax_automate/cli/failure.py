@@ -23,9 +23,10 @@ def report(error: AutomateError, session: Session) -> int:
     if session.verbose > 1:
         _write(_masked("".join(traceback.format_exception(error)), session))
     if session.as_json:
-        _json(session, error.exit_code, error.kind, error.message, error.hint, problems(error))
+        _json(session, error.exit_code, error.kind, error.message, error.advice, problems(error))
     else:
-        _write(_masked(f"{error}\n", session))
+        text = str(error) if error.hint or problems(error) else f"{error.message} → {error.advice}"
+        _write(_masked(f"{text}\n", session))
     return error.exit_code
 
 

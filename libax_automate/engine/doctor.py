@@ -90,7 +90,7 @@ def diagnose(space: Workspace) -> list[Diagnosis]:
     try:
         store = space.existing_store()
     except AutomateError as error:
-        found.append(Diagnosis("database", State.BAD, error.message, error.hint))
+        found.append(Diagnosis("database", State.BAD, error.message, error.advice))
         return found
     if store is None:
         return [*found, Diagnosis("database", State.WARN, f"{space.db_path} does not exist yet", "it is made by the first: automate run")]
@@ -99,7 +99,7 @@ def diagnose(space: Workspace) -> list[Diagnosis]:
         try:
             found += look(space, store)
         except AutomateError as error:
-            found.append(Diagnosis(look.__name__.strip("_"), State.BAD, error.message, error.hint))
+            found.append(Diagnosis(look.__name__.strip("_"), State.BAD, error.message, error.advice))
     return found
 
 

@@ -317,7 +317,7 @@ class Lane:
             cls=decision.cls,
             cause=cause,
             cause_key=f"M{row.id}" if decision.own else cause if decision.end is End.IN_DOUBT else "",
-            hint=self._redactor.text(getattr(error, "hint", "")),
+            hint=self._redactor.text(getattr(error, "advice", "see: automate errors show")),
             trace=self._redactor.text(trace),
             delay=decision.delay,
             shared=decision.shared,

@@ -68,7 +68,7 @@ def test_connectors_show_what_they_can_and_how_to_get_credentials(home: Path, cl
 
 def test_a_connector_that_is_not_installed_is_named_with_a_guess(home: Path, cli: Cli) -> None:
     done = cli("connectors", "show", "smpt", "--json")
-    assert done.code == 70
+    assert done.code == 5
     assert "smtp" in done.error["message"]
 
 

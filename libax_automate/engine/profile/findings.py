@@ -124,13 +124,22 @@ class Findings:
             if place is None and positions is not None:
                 place = positions.key(finding.loc) if finding.key else positions.value(finding.loc)
             line, column = place or (1, 1)
-            problem = Problem(path, line, column, _clip(mask(finding.what)), _clip(mask(finding.hint)))
+            hint = finding.hint or (_usual(finding.loc) if finding.fatal else "")
+            problem = Problem(path, line, column, _clip(mask(finding.what)), _clip(mask(hint)))
             (problems if finding.fatal else warnings).append(problem)
         for placed in (problems, warnings):
             placed.sort(key=lambda problem: (problem.line, problem.column))
         if (more := len(self._found) - _SHOWN) > 0:
             (problems or warnings).append(Problem(path, 1, 1, f"and {more} more", "correct these first"))
         return problems, warnings
+
+
+def _usual(loc: Loc) -> str:
+    """What to do about a finding that says nothing better itself."""
+    key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "it")
+    if len(loc) > 2 and loc[0] == "apps":
+        return f"write another value; `automate connectors show` with the connector's name tells what {key} takes"
+    return f"write another value; `automate schema` tells what {key} takes"
 
 
 def wrong(what: str, hint: str = "") -> PydanticCustomError:
