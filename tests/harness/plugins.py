@@ -120,7 +120,9 @@ class Fragile(ax.Sender[FragileOptions, ax.Message]):
         if self._fault.exists():
             cls, _, only = self._fault.read_text(encoding="utf-8").strip().partition(" ")
             if cls and only in ("", name):
-                raise getattr(errors, cls, RuntimeError)(f"{cls} as told")
+                # a wait that no command sits out
+                wait = {"retry_after": 100.0} if cls in ("RateLimited", "Transient") else {}
+                raise getattr(errors, cls, RuntimeError)(f"{cls} as told", **wait)
 
 
 class ReminderOptions(ax.Options):
