@@ -1,138 +1,76 @@
-"""How fast, on this machine: ``just bench``, or ``python -m benchmarks --customers 100000 --json``.
-
-Everything is measured through the command, in its own process, on files in a temporary folder; messages go into a folder of files.
-"""
+"""``just bench``: every figure of the table, or those named; ``just bench fast enqueue --scale 0.1 --folder /dev/shm``."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
-import statistics
-import subprocess
+import platform
+import sqlite3
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-PROFILE = """\
-name = "bench"
-timezone = "Europe/Lisbon"
-locale = "pt_PT"
-activation = "immediate"
+from benchmarks import command, disk, mail, over_http, queue_alone, reading, time_table
+from benchmarks.rig import Line, Rig
+from libax_automate.engine.store.database import journal_mode
 
-[defaults]
-email = "out"
-
-[apps.crm]
-connector = "csv"
-contacts = "customers.csv"
-
-[apps.out]
-connector = "folder"
-path = "out"
-window = 256
-
-[models.birthday]
-use = "birthday"
-source = "crm"
-at = "09:30"
-audience = ["active", "person"]
-channel = "email"
-subject = "Feliz aniversário, {{ first_name }}!"
-text = "Olá (#FirstName#), feliz aniversário ao completar (#Age#) anos."
-
-[models.everybody]
-use = "notice"
-source = "crm"
-at = "11:00"
-occasion = "bench"
-audience = ["active", "person"]
-where = "number_of_orders != '0'"
-channel = "email"
-subject = "Uma novidade"
-text = "Olá {{ first_name }}, temos uma novidade para si."
-"""
+WORK: Mapping[str, Callable[[Rig], Iterator[Line]]] = {
+    "fast": over_http.fast,
+    "httpx": over_http.httpx,
+    "delay": over_http.delay,
+    "batch": over_http.batch,
+    "noop": queue_alone.noop,
+    "syncs": disk.syncs,
+    "enqueue": queue_alone.enqueue,
+    "smtp": mail.smtp,
+    "birthdays": reading.birthdays,
+    "planned": reading.planned,
+    "whole": reading.whole,
+    "tick": time_table.tick,
+    "month": time_table.month,
+    "start_up": command.start_up,
+    "memory": disk.memory,
+}
+_HEAD = ("work", "ours", "beside, in the same run", "ratio", "reach", "reached", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One line of the table."""
-
-    what: str
-    seconds: float
-    #: things done, where that is the point
-    count: int = 0
-
-    def __str__(self) -> str:
-        pace = f"{self.count / self.seconds:>12,.0f} /s" if self.count else ""
-        return f"{self.what:<44}{self.seconds * 1000:>10,.0f} ms{pace}"
+def machine(folder: Path) -> str:
+    """The shape of the machine, in one line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    lite = sqlite3.sqlite_version
+    return (
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {memory} GB, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {lite} ({journal_mode(sqlite3.sqlite_version_info)}), files in {folder}"
+    )
 
 
-def write_customers(path: Path, count: int) -> None:
-    """A CSV of ``count`` invented people whose birthdays are spread over the year."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, delimiter=";")
-        rows.writerow(["Código", "Nome", "E-mail", "Telemóvel", "Nascimento", "Tipo", "Estado", "Number of orders"])
-        for number in range(count):
-            born = date(1950, 1, 1) + timedelta(days=number % 18_000)
-            mail, mobile = f"p{number}@example.com", f"+35191{number % 10_000_000:07d}"
-            rows.writerow([number + 1, f"Pessoa {number}", mail, mobile, f"{born:%d/%m/%Y}", "Particular", "Ativo", number % 7])
-
-
-def automate(folder: Path, *words: str) -> str:
-    """Run the command in ``folder``; answers stdout, and stops here if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "libax_automate", *words, "--db", "bench.db"],
-        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "AUTOMATE_PROFILES": str(folder / "profiles.toml")},
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"automate {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
-    return done.stdout
-
-
-def timed(call: Callable[[], str]) -> tuple[float, str]:
-    """Seconds, and what the call answered."""
-    start = time.perf_counter()
-    answer = call()
-    return time.perf_counter() - start, answer
-
-
-def measure(folder: Path, customers: int) -> list[Measure]:
-    """All lines, in order."""
-    folder.joinpath("profiles.toml").write_text(PROFILE, encoding="utf-8")
-    folder.joinpath("profiles.toml").chmod(0o600)
-    write_customers(folder / "customers.csv", customers)
-    help_time = statistics.median(timed(lambda: automate(folder, "--help"))[0] for _ in range(5))
-    lines = [Measure("automate --help", help_time)]
-    took, answer = timed(lambda: automate(folder, "plan", "birthday", "--on", "2026-12-24", "--json"))
-    lines.append(Measure(f"plan birthday over {customers:,} customers", took, customers))
-    automate(folder, "run", "--now", "2026-12-24T09:00")
-    took, answer = timed(lambda: automate(folder, "run", "--now", "2026-12-24T11:30", "--json"))
-    sent = json.loads(answer)["sent"]
-    lines.append(Measure(f"run: {sent:,} messages into a folder", took, sent))
-    took, _ = timed(lambda: automate(folder, "run", "--now", "2026-12-24T12:00"))
-    lines.append(Measure("run with nothing to do", took))
-    return lines
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast, on this machine.")
-    parser.add_argument("--customers", type=int, default=20_000, help="people in the CSV (default: 20000)")
-    parser.add_argument("--json", action="store_true", help="answer with one JSON object")
+def main() -> int:
+    """Measure and print; the exit code says nothing of the figures, for they are this machine's."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Figures beside something bare, measured in the same run.")
+    parser.add_argument("work", nargs="*", help=f"which ({', '.join(WORK)}); all by default")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the table's counts (default: 1)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is measured, in turns (default: 3)")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where files go: memory (/dev/shm) or a disk")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="automate-bench-") as folder:
-        lines = measure(Path(folder), given.customers)
+    if unknown := [name for name in given.work if name not in WORK]:
+        parser.error(f"no such work: {', '.join(unknown)}; there are {', '.join(WORK)}")
+    rig = Rig(given.folder, given.rounds, given.scale)
+    found: list[Line] = []
+    if not given.json:
+        print(machine(given.folder), "", "| " + " | ".join(_HEAD) + " |", "|---" * len(_HEAD) + "|", sep="\n", flush=True)
+    for name in given.work or WORK:
+        for line in WORK[name](rig):
+            found.append(line)
+            if not given.json:
+                print("| " + " | ".join(line.cells()) + " |", flush=True)
     if given.json:
-        print(json.dumps({"items": [asdict(line) for line in lines]}))
-    else:
-        print(*lines, sep="\n")
+        print(json.dumps({"machine": machine(given.folder), "items": [{**asdict(line), "reached": line.reached} for line in found]}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

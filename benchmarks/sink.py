@@ -82,7 +82,7 @@ def serve(delay: float) -> None:
             answers = 0
             while data:
                 end = data.find(b"\r\n\r\n")
-                whole = end + 4 + _length(data[:end]) if end >= 0 else len(data) + 1
+                whole = end + 4 + _length(data[: end + 2]) if end >= 0 else len(data) + 1
                 if whole > len(data):
                     halves[fd] = data
                     break
