@@ -53,7 +53,7 @@ def holidays_of(country: str, subdivision: str | None) -> Any:
 
     try:
         return holidays.country_holidays(country.upper(), subdiv=subdivision)
-    except NotImplementedError as error:
+    except Exception as error:  # its way to say that it knows no such place
         raise ValueError(str(error)) from None
 
 

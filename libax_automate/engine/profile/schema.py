@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from libax_automate.engine.profile.keys import NAME, AppKeys, DefaultsKeys, ModelKeys, ProfileKeys, StepKeys
+from libax_automate.engine.profile.keys import NAME, AppKeys, DefaultsKeys, ModelKeys, ProfileKeys, StepKeys, TactKeys
 from libax_automate.engine.profile.secrets import KINDS
 from libax_automate.errors import AutomateError
 
@@ -59,14 +59,17 @@ def profile_schema(catalogue: Installed) -> dict[str, Any]:
     step |= {"additionalProperties": True, "anyOf": [{"required": ["stage"]}, {"required": ["name"]}]}
     definitions["step"] = step
     steps = {"type": "array", "items": {"$ref": "#/$defs/step"}, "description": "Rungs of the ladder, in order."}
+    definitions["tact"] = _table(TactKeys, "tact", definitions)
     connectors = {name: cls for name in catalogue.names("connector") if (cls := _usable(catalogue.connector, name))}
     models = {name: cls for name in catalogue.names("model") if (cls := _usable(catalogue.model, name))}
+    ladders = {name: {"steps": {**steps, "items": _rung(name, cls, step, definitions)}} for name, cls in models.items() if cls.step_type}
     definitions["app"] = _choice("connector", AppKeys, connectors, {}, definitions)
-    definitions["model"] = _choice("use", ModelKeys, models, {"steps": steps}, definitions)
+    definitions["model"] = _choice("use", ModelKeys, models, {"steps": steps}, definitions, each=ladders)
     top["properties"] |= {
         "defaults": {**_table(DefaultsKeys, "defaults", definitions), "description": "What holds for every model."},
         "apps": _named("app", "Configured connectors."),
         "models": _named("model", "Automations: a recipe, when, for whom, what."),
+        "tact": {"type": "array", "items": {"$ref": "#/$defs/tact"}, "description": "What is not said to a person in a certain situation."},
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "Libax Automate profile", "$defs": definitions}
 
@@ -84,10 +87,28 @@ def _named(kind: str, description: str) -> dict[str, Any]:
     return {"type": "object", "description": description, "propertyNames": {"pattern": NAME}, "additionalProperties": reference}
 
 
+def _rung(name: str, cls: type[Any], step: Mapping[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A step of a recipe that says which keys its steps take."""
+    own = _table(cls.step_type, f"step-{name}", definitions)
+    definitions[f"step-{name}"] = {
+        **step,
+        "properties": {**own["properties"], **step["properties"]},
+        "required": sorted(own.get("required", ())),
+        "additionalProperties": own.get("additionalProperties", False),
+    }
+    return {"$ref": f"#/$defs/step-{name}"}
+
+
 def _choice(
-    key: str, shared: type[BaseModel], plugins: Mapping[str, type[Any]], more: Mapping[str, Any], definitions: dict[str, Any]
+    key: str,
+    shared: type[BaseModel],
+    plugins: Mapping[str, type[Any]],
+    more: Mapping[str, Any],
+    definitions: dict[str, Any],
+    *,
+    each: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """A table whose ``key`` names a plugin, and whose other keys follow from that."""
+    """A table whose ``key`` names a plugin, and whose other keys follow from that; ``each`` holds what one plugin alone has."""
     common = _table(shared, key, definitions)
     naming = {**common["properties"][key], "enum": sorted(plugins)}
     naming.pop("anyOf", None)
@@ -97,7 +118,13 @@ def _choice(
         definitions[f"{key}-{name}"] = {
             "title": cls.title or name,
             "type": "object",
-            "properties": {**own["properties"], **common["properties"], **more, key: {**naming, "const": name}},
+            "properties": {
+                **own["properties"],
+                **common["properties"],
+                **more,
+                **(each or {}).get(name, {}),
+                key: {**naming, "const": name},
+            },
             "required": sorted({*own.get("required", ()), key}),
             "additionalProperties": own.get("additionalProperties", False),
         }
