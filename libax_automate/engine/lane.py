@@ -272,13 +272,20 @@ class Lane:
 
         Nobody could put it together again later, and in another company its messages have another key.
         """
+        lost: OutcomeUnknown | None = None
         for pause in (*(_BATCH_AGAIN if keyed else ()), None):
             try:
                 results = connector.send_batch(messages)
-            except OutcomeUnknown:
+            except OutcomeUnknown as error:
+                lost = error
                 if pause is None or self._closed.wait(pause):
                     raise
                 continue
+            except Exception as error:
+                if lost is None:
+                    raise
+                # whatever it was this time: the first may have been accepted
+                raise OutcomeUnknown(f"{lost.message}; sent again: {getattr(error, 'message', error)}", hint=lost.hint) from None
             if len(results) != len(messages):
                 # a wrong number of answers comes after the call: nobody knows what was accepted
                 raise OutcomeUnknown(f"{connector.name}: send_batch answered {len(results)} outcomes for {len(messages)} messages")

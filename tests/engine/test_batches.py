@@ -133,6 +133,19 @@ def test_a_batch_that_stays_without_an_answer_is_in_doubt_and_never_goes_again(t
     assert len(gateway.requests) == 3
 
 
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("status", [503, 429, 422, 401])
+def test_what_follows_a_lost_reply_does_not_undo_that_it_may_have_been_accepted(tmp_path: Path, gateway: Service, status: int) -> None:
+    gateway.on("/batch", [Fault.HANG_UP, Reply(status, {})])
+    world = post(tmp_path, gateway, count=5)
+    world.run()
+    assert world.states() == {"in_doubt": 5}
+    gateway.on("/batch", Reply(200, {}))
+    world.run(later(minutes=20))
+    assert world.states() == {"in_doubt": 5}
+    assert len(gateway.requests) == 2
+
+
 def test_a_message_alone_goes_again_under_its_own_key(tmp_path: Path, gateway: Service) -> None:
     gateway.on("/sms", [Fault.HANG_UP, Reply(409, {})])
     world = post(tmp_path, gateway, count=1)
