@@ -267,6 +267,28 @@ def test_deals_and_invoices_in_canonical_fields(service: Service) -> None:
     crm.close()
 
 
+def test_a_deal_holds_the_records_of_its_contact_and_owner(service: Service, crm: Bitrix24) -> None:
+    """One list of contacts for all deals at hand, one of users; without the right to users an owner stays a number."""
+    deals = [{"id": number, "contactId": 12, "assignedById": 6} for number in (1, 2)]
+    contact = {"id": 12, "name": "Ana", "lastName": "Silva"}
+    answer(
+        service,
+        "crm.item.list",
+        *(Reply(200, {"result": {"items": rows}, "total": len(rows)}) for rows in (deals, [contact], deals, [contact])),
+    )
+    users = Reply(200, {"result": [{"ID": "6", "NAME": "Rui", "EMAIL": "rui@example.com"}, {"ID": "7", "NAME": "Eva"}]})
+    answer(service, "user.get", users, Reply(403, {"error": "insufficient_scope", "error_description": ""}))
+    for deal in crm.fetch("deals", ax.Query()):
+        assert isinstance(deal, ax.Record)
+        assert (deal["contact"]["first_name"], deal["owner"]["email"], deal.problems) == ("Ana", "rui@example.com", {})
+    assert len(service.requests) == 3
+    assert service.requests[1].json()["filter"]["@id"] == [12]
+    for deal in crm.fetch("deals", ax.Query()):
+        assert isinstance(deal, ax.Record)
+        assert deal["owner"] == "6"
+        assert "not to be found" in deal.problems["owner"]
+
+
 def test_smart_processes_are_entities_of_the_profile(service: Service) -> None:
     """``items`` names them by number; their fields are mapped like any other."""
     crm = made(service, items={"claims": 1036}, fields={"claims": {"policy": "ufCrm5_1"}})

@@ -12,6 +12,10 @@ def page(*rows: dict[str, Any], following: str | None = None) -> Reply:
     return Reply(200, {"success": True, "message": "OK", "data": list(rows), "meta": {"cursor": {"current": None, "next": following}}})
 
 
+#: a whole page; deals come with their contacts' records, a page at a time
+FULL = range(1, 201)
+
+
 class Wiring:
     def options(self, url: str) -> dict[str, Any]:
         return {"token": "0123456789abcdef-never-shown", "base_url": url, "owner": 64911, "activity_type": 121380}
@@ -32,10 +36,13 @@ class TestDeals(Wiring, SourceContract):
     source = PipeRun
     entity = "deals"
     pages = (
-        page({"id": 748, "title": "Renovação", "status": 0, "value": 100.5, "created_at": "2020-03-09", "stage_id": 1}, following="a"),
+        page(
+            *({"id": number, "title": "Renovação", "status": 0, "value": 100.5, "created_at": "2020-03-09"} for number in FULL),
+            following="a",
+        ),
         page({"id": 749, "title": "Nova", "status": 3, "value": 0, "closed_at": "2020-03-16 22:27:42", "deleted": 0}),
     )
-    ids = ("748", "749")
+    ids = (*map(str, FULL), "749")
     empty = page()
 
 

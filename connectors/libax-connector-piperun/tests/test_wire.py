@@ -62,7 +62,7 @@ def test_a_page_goes_by_cursor_and_filters(service: Service, crm: PipeRun) -> No
         "updated_at_start": "2026-11-20 09:30:00",
         "status": "1",
         "stage_id": "5",
-        "with": "customFields,tags",
+        "with": "persons,users,customFields,tags",
     }
     assert second.query["cursor"] == ["abc"]
     assert first.headers["token"] == "0123456789abcdef-never-shown"
@@ -95,14 +95,26 @@ def test_a_deal_in_canonical_fields(service: Service, crm: PipeRun) -> None:
         "tags": [{"id": 9, "name": "vip"}],
     }
     service.on("/deals", page(row, {"id": 749, "deleted": 1}))
+    service.on("/users", page({"id": 6, "name": "Rui", "email": "rui@example.com"}))
+    service.on("/persons/12", Reply(200, {"success": True, "data": {"id": 12, "name": "Ana Silva"}}))
     (record,) = crm.fetch("deals", ax.Query())
     assert isinstance(record, ax.Record)
     assert (record["pipeline"], record["stage"], record["status"], str(record["amount"])) == ("1", "3", "lost", "100.5")
-    assert (record["amount"].currency, record["owner"], record["contact"]) == ("BRL", "6", "12")
+    assert (record["amount"].currency, record["owner"]["email"], record["contact"]["name"]) == ("BRL", "rui@example.com", "Ana Silva")
     assert record["changed_at"] == record["stage_changed_at"] == MOMENT
     assert record["close_date"] == date(2026, 12, 31)
     assert (record["regiao"], tuple(record["tags"])) == ("Sul", ("vip",))
     assert record.problems == {}
+
+
+def test_records_that_come_with_a_deal_are_not_asked_for_again(service: Service, crm: PipeRun) -> None:
+    """Under whichever name they come; no more requests than pages."""
+    row = {"id": 1, "owner_id": 6, "person_id": 12, "users": [{"id": 6, "name": "Rui"}], "person": {"id": 12, "name": "Ana Silva"}}
+    service.on("/deals", page(row))
+    (record,) = crm.fetch("deals", ax.Query())
+    assert isinstance(record, ax.Record)
+    assert (record["owner"]["name"], record["contact"]["first_name"]) == ("Rui", "Ana")
+    assert len(service.requests) == 1
 
 
 def test_a_person_in_canonical_fields(service: Service, crm: PipeRun) -> None:

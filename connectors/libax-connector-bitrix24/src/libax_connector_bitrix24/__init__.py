@@ -11,9 +11,9 @@ from pydantic import Field, field_validator
 import libax_automate as ax
 from libax_automate.http import ApiClient
 from libax_automate.normalise import Canonical
-from libax_automate.paging import rows_at, walk
+from libax_automate.paging import related, rows_at, walk
 from libax_connector_bitrix24.calls import call, items
-from libax_connector_bitrix24.rows import TYPES, Invoicing, Shape, shape_of, user
+from libax_connector_bitrix24.rows import ENOUGH_IDS, TYPES, Invoicing, Shape, shape_of, user
 
 #: what the profile calls a field -> what crm.item.update calls it
 _NAMES = {
@@ -139,16 +139,22 @@ class Bitrix24(ax.Source[Bitrix24Options], ax.Actor[Bitrix24Options]):
         return entity != "users" and entity in self.entities()
 
     def fetch(self, entity: str, query: ax.Query) -> Iterator[ax.Record | ax.BadRow]:
-        """All records that match, by ascending id; since, spans of dates, ids, stage, pipeline, owner, contact and status are selected there."""
+        """All records that match, by ascending id; since, spans of dates, ids, stage, pipeline, owner, contact and status are selected there.
+
+        Deals, leads and invoices hold the records of their contact or customer, and of their owner.
+        """
         if entity == "users":
-            yield from self._users(query)
-            return
-        shape = self._shape(entity)
-        chosen = shape.filter(query)
-        if any(isinstance(value, list) and not value for value in chosen.values()):
-            return  # nothing can be in an empty list
-        for row in items(self.api, shape.type_id, chosen):
-            yield shape.record(row)
+            return self._users(query)
+        people = {"customer" if entity == "invoices" else "contact": lambda ids: self._items("contacts", ax.Query(ids=ids))}
+        owners: list[ax.Record | ax.BadRow] = []
+
+        def owner(_: frozenset[str]) -> list[ax.Record | ax.BadRow]:
+            # there are few, and one list of all is cheaper than asking for some
+            owners.extend(() if owners else self._known_users())
+            return owners
+
+        rows = self._items(entity, query)
+        return rows if entity in {"contacts", "companies"} else related(rows, {**people, "owner": owner}, batch=ENOUGH_IDS)
 
     def act(self, action: ax.Action) -> ax.Receipt:
         """Do one action with one call."""
@@ -157,6 +163,21 @@ class Bitrix24(ax.Source[Bitrix24Options], ax.Actor[Bitrix24Options]):
             raise ax.SetupError(f"bitrix24 has no action {action.kind!r}", hint=f"it has: {', '.join(self.actions)}")
         method, params, where = prepare(action)
         return ax.Receipt(id=call(self.api, method, params).id_at("result", *where))
+
+    def _items(self, entity: str, query: ax.Query) -> Iterator[ax.Record | ax.BadRow]:
+        shape = self._shape(entity)
+        chosen = shape.filter(query)
+        if any(isinstance(value, list) and not value for value in chosen.values()):
+            return  # nothing can be in an empty list
+        for row in items(self.api, shape.type_id, chosen):
+            yield shape.record(row)
+
+    def _known_users(self) -> list[ax.Record | ax.BadRow]:
+        try:
+            return list(self._users(ax.Query()))
+        except ax.SetupError as error:
+            self.place.log.warning("owners stay numbers: %s", error.message)
+            return []
 
     def _users(self, query: ax.Query) -> Iterator[ax.Record | ax.BadRow]:
         canonical = Canonical("users", country=self.place.country, timezone=self.place.timezone)

@@ -51,7 +51,8 @@ _SEMANTIC = {word: letter for letter, word in _STATUS.items()}
 _DAYS = frozenset({"birthdate", "begindate", "closedate"})
 #: fields that an equality is pushed down for: whole numbers, or codes
 _NUMBERS = frozenset({"assignedById", "contactId", "categoryId"})
-_ENOUGH_IDS = 500
+#: so many ids go into one condition
+ENOUGH_IDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Shape:
                 chosen[f"@{vendor}"] = sorted(map(int, allowed))
             elif vendor == "stageId":
                 chosen["@stageId"] = sorted(allowed)
-        if query.ids is not None and len(query.ids) <= _ENOUGH_IDS:
+        if query.ids is not None and len(query.ids) <= ENOUGH_IDS:
             # an id that is no number is no id of theirs
             chosen["@id"] = sorted(int(one) for one in query.ids if one.isdecimal())
         return chosen

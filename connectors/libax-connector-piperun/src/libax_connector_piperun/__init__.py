@@ -12,7 +12,7 @@ import libax_automate as ax
 from libax_automate.errors import InputDataError
 from libax_automate.http import ApiClient
 from libax_automate.normalise import amount_of
-from libax_automate.paging import rows_at, walk
+from libax_automate.paging import related, rows_at, walk
 from libax_automate.reply import Reply
 from libax_connector_piperun.rows import PATHS, SINGLE, STATUSES, reader, start_of
 
@@ -46,7 +46,7 @@ class PipeRunOptions(ax.Options):
     currency: str = Field("BRL", min_length=3, max_length=3, description="the currency of the account's deals")
     timezone: str | None = Field(None, description="the zone of the account's clock, such as America/Sao_Paulo; default: the profile's")
     relations: dict[str, str] = Field(
-        default_factory=lambda: {"deals": "customFields,tags", "companies": "contactEmails,contactPhones"},
+        default_factory=lambda: {"deals": "persons,users,customFields,tags", "companies": "contactEmails,contactPhones"},
         description="what a list brings with its rows, per entity",
     )
 
@@ -73,7 +73,7 @@ class PipeRun(ax.Source[PipeRunOptions], ax.Actor[PipeRunOptions]):
         "Nothing here has been run against a real account; requests follow the vendor's published document.",
         "100 requests a minute: read in other people's code.",
         "Rows carry no zone: they are taken to be of the timezone option, else of the profile's.",
-        "deals with=customFields,tags: the document names items, persons, companies and users; relations changes it.",
+        "deals with=customFields,tags: the document names items, persons, companies and users; and not under which name these come back.",
         "People's lists are selected by updated_at; the documented example of a row does not show that field.",
         "deal-person: the document shows its refusals, not its success.",
     )
@@ -130,19 +130,24 @@ class PipeRun(ax.Source[PipeRunOptions], ax.Actor[PipeRunOptions]):
         return entity in PATHS
 
     def fetch(self, entity: str, query: ax.Query) -> Iterator[ax.Record | ax.BadRow]:
-        """All records that match; created, changed, stage changed, and one pipeline, stage, owner, contact or status are selected there."""
-        path = PATHS.get(entity)
-        if path is None:
-            raise ax.SetupError(f"piperun has no entity {entity!r}", hint=f"it has: {', '.join(PATHS)}")
-        options, place = self.options, self.place
-        reads = reader(entity, timezone=options.timezone or place.timezone, country=place.country, currency=options.currency)
-        if query.ids is not None and len(query.ids) <= _SINGLY and entity in SINGLE:
-            rows = self._singly(path, query.ids, options.relations.get(entity))
-        else:
-            rows = self._rows(path, {"show": _SHOW, **reads.parameters(query), "with": options.relations.get(entity)})
-        for row in rows:
-            if (record := reads.record(row)) is not None:
-                yield record
+        """All records that match; created, changed, stage changed, and one pipeline, stage, owner, contact or status are selected there.
+
+        Deals hold the records of their contact and owner: those that came with them, else up to twenty contacts asked for one by one.
+        """
+        rows = self._records(entity, query)
+        if entity != "deals":
+            return rows
+        users: list[ax.Record | ax.BadRow] = []
+
+        def owner(_: frozenset[str]) -> list[ax.Record | ax.BadRow]:
+            # there are few, and one list of all is cheaper than asking for some
+            users.extend(() if users else self._records("users", ax.Query()))
+            return users
+
+        def contact(ids: frozenset[str]) -> Iterable[ax.Record | ax.BadRow]:
+            return self._records("contacts", ax.Query(ids=ids)) if len(ids) <= _SINGLY else ()
+
+        return related(rows, {"contact": contact, "owner": owner}, batch=_SHOW)
 
     def act(self, action: ax.Action) -> ax.Receipt:
         """Do one action with one call."""
@@ -159,6 +164,20 @@ class PipeRun(ax.Source[PipeRunOptions], ax.Actor[PipeRunOptions]):
         if reply.status < 300:
             raise _as(ax.ContentError, self.api, reply, "PipeRun answered 200 and refused")
         raise self.api.refusal(reply, method)
+
+    def _records(self, entity: str, query: ax.Query) -> Iterator[ax.Record | ax.BadRow]:
+        path = PATHS.get(entity)
+        if path is None:
+            raise ax.SetupError(f"piperun has no entity {entity!r}", hint=f"it has: {', '.join(PATHS)}")
+        options, place = self.options, self.place
+        reads = reader(entity, timezone=options.timezone or place.timezone, country=place.country, currency=options.currency)
+        if query.ids is not None and len(query.ids) <= _SINGLY and entity in SINGLE:
+            rows = self._singly(path, query.ids, options.relations.get(entity))
+        else:
+            rows = self._rows(path, {"show": _SHOW, **reads.parameters(query), "with": options.relations.get(entity)})
+        for row in rows:
+            if (record := reads.record(row)) is not None:
+                yield record
 
     def _rows(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
         def ask(cursor: str) -> tuple[list[Any], str | None]:

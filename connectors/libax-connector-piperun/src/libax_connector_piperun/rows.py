@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -98,13 +99,23 @@ class Reader:
             "status": _WORDS.get(str(row.get("status")), row.get("status")),
             "amount": row.get("value"),
             "currency": self.currency,
-            "owner": row.get("owner_id"),
-            "contact": row.get("person_id"),
+            "owner": self._brought(row, "users", "owner_id", "owner", "user", "users"),
+            "contact": self._brought(row, "contacts", "person_id", "person", "persons"),
             "company": _named(row.get("company")),
             "stage_changed_at": row.get("stage_changed_at") or row.get("last_stage_updated_at"),
             "close_date": row.get("closed_at") or row.get("probably_closed_at"),
             "tags": _names(row.get("tags")),
         }
+
+    def _brought(self, row: Mapping[str, Any], entity: str, key: str, *names: str) -> Any:
+        """The record that came with a deal for the id in ``key``, under whichever name; else the id."""
+        wanted = row.get(key)
+        for name in names:
+            many = row.get(name)
+            for one in many if isinstance(many, list) else [many]:
+                if wanted and isinstance(one, Mapping) and str(one.get("id")) == str(wanted):
+                    return reader(entity, timezone=self.zone.key, country=self.country, currency=self.currency).record(one)
+        return str(wanted) if wanted else None
 
     def _contact(self, row: Mapping[str, Any]) -> dict[str, Any]:
         person = self.entity == "contacts"
@@ -134,6 +145,7 @@ class Reader:
         return True
 
 
+@lru_cache(maxsize=64)
 def reader(entity: str, *, timezone: str, country: str, currency: str) -> Reader:
     """The reader of ``entity``'s rows."""
     kind = "contacts" if entity == "companies" else entity
