@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from libax_automate.engine.outbox import Draft, dump
 from libax_automate.engine.store.database import Database
@@ -11,21 +12,36 @@ from libax_automate.engine.store.database import Database
 #: the instant until which a message waits that a person has to approve: later than any clock
 UNDECIDED = 1e11
 
-_COLUMNS = "app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, \
-created_at, ended_at, activity, still, approval_id"
-_INSERT = f"INSERT OR IGNORE INTO messages({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: drafts kept in memory before they go to a temporary table on disk
+_IN_MEMORY = 2_000
 
-#: drafts that one task keeps in memory; beyond, they go to a temporary table on disk
-_IN_MEMORY = 20_000
-
-_HELD = "(:approval IS NOT NULL AND state = 'waiting' AND (:brake OR approve))"
-_FROM_SPOOL = f"""
-INSERT OR IGNORE INTO messages({_COLUMNS})
-SELECT :app_id, :model, :task, step, person, occasion, channel, recipient, name, payload, state,
-  CASE WHEN {_HELD} THEN :far ELSE not_before END, expires, CASE WHEN {_HELD} THEN :why ELSE reason END, :now, :ended, activity, still,
-  CASE WHEN {_HELD} THEN :approval END
-FROM temp.spool WHERE app = :app AND state = :state ORDER BY rowid
+# One INSERT … SELECT out of temporary tables takes a quarter of the time of an INSERT for each row (AUTOINCREMENT writes its
+# counter at every statement). What most drafts share stands in ``kinds``, once.
+_MAKE = (
+    "CREATE TEMP TABLE spool(kind INTEGER, person, recipient, name, payload, activity, still)",
+    "CREATE TEMP TABLE kinds(id INTEGER PRIMARY KEY, app_id, step, occasion, channel, state, not_before, expires, reason, ended_at, approval_id)",
+)
+_FROM_SPOOL = """
+INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, not_before,
+  expires, reason, created_at, ended_at, activity, still, approval_id)
+SELECT k.app_id, ?, ?, k.step, s.person, k.occasion, k.channel, s.recipient, s.name, s.payload, k.state, k.not_before,
+  k.expires, k.reason, ?, k.ended_at, s.activity, s.still, k.approval_id
+FROM temp.spool s CROSS JOIN temp.kinds k ON k.id = s.kind WHERE (k.state = 'waiting') = ? ORDER BY s.rowid
 """
+
+
+class _Kind(NamedTuple):
+    """What drafts of one task have in common, most often all of them."""
+
+    app: str
+    step: str
+    occasion: str
+    channel: str
+    state: str
+    not_before: datetime | None
+    expires: datetime | None
+    reason: str
+    approve: bool
 
 
 class Spool:
@@ -33,6 +49,7 @@ class Spool:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._kinds: dict[_Kind, int] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._spilt = False
         self.count = 0
@@ -41,44 +58,32 @@ class Spool:
 
     def add(self, draft: Draft) -> None:
         """Keep one draft; ``baseline`` ones are recorded as skipped."""
+        state = "skipped"
         if not draft.baseline:
+            state = "waiting"
             self.count += 1
             self.approve += draft.approve
-        self._rows.append(
-            (
-                draft.app,
-                draft.step,
-                draft.person,
-                draft.occasion,
-                str(draft.channel),
-                draft.to,
-                draft.name,
-                dump(draft.payload),
-                "skipped" if draft.baseline else "waiting",
-                draft.not_before.timestamp() if draft.not_before else 0.0,
-                draft.expires.timestamp() if draft.expires else None,
-                draft.reason,
-                json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None,
-                _still(draft),
-                draft.approve,
-            )
+        kind = _Kind(
+            draft.app, draft.step, draft.occasion, str(draft.channel), state, draft.not_before, draft.expires, draft.reason, draft.approve
         )
+        number = self._kinds.setdefault(kind, len(self._kinds))
+        activity = json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None
+        still = _still(draft) if draft.still else None
+        self._rows.append((number, draft.person, draft.to, draft.name, dump(draft.payload), activity, still))
         if len(self._rows) >= _IN_MEMORY:
             self._spill()
 
     def _spill(self) -> None:
         conn = self._db.conn
         if not self._spilt:
-            conn.execute(
-                "CREATE TEMP TABLE spool(app, step, person, occasion, channel, recipient, name, payload, state, not_before, expires, reason, "
-                "activity, still, approve)"
-            )
+            for statement in _MAKE:
+                conn.execute(statement)
             self._spilt = True
         # BEGIN without IMMEDIATE: a transaction that writes only temporary tables takes no lock on the database
         inside = conn.in_transaction
         if not inside:
             conn.execute("BEGIN")
-        conn.executemany("INSERT INTO temp.spool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
+        conn.executemany("INSERT INTO temp.spool VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
         if not inside:
             conn.execute("COMMIT")
         self._rows.clear()
@@ -91,37 +96,31 @@ class Spool:
 
         With ``approval`` (its id, and why) those drafts that ask for it, or with ``brake`` all of them, wait until a person decides.
         """
+        if not self._kinds:
+            return 0
+        self._spill()
+        conn = self._db.conn
         approval_id, why = approval or (None, "")
-        kept = 0
-        if self._spilt:
-            self._spill()
-            values = {"model": model_id, "task": task_id, "now": now, "approval": approval_id, "why": why, "brake": brake, "far": UNDECIDED}
-            for app, app_id in apps.items():
-                for state, ended in (("waiting", None), ("skipped", now)):
-                    changed = self._db.conn.execute(
-                        _FROM_SPOOL, {**values, "app": app, "app_id": app_id, "state": state, "ended": ended}
-                    ).rowcount
-                    kept += changed if state == "waiting" else 0
-            return kept
-        for state, ended in (("waiting", None), ("skipped", now)):
-            rows = []
-            for row in self._rows:
-                if row[8] == state:
-                    held = approval_id is not None and state == "waiting" and (brake or row[14])
-                    timed = (UNDECIDED, row[10], why) if held else row[9:12]
-                    rows.append(
-                        (apps[row[0]], model_id, task_id, *row[1:9], *timed, now, ended, *row[12:14], approval_id if held else None)
-                    )
-            if rows:
-                changed = self._db.many(_INSERT, rows)
-                kept += changed if state == "waiting" else 0
+        rows = []
+        for kind, number in self._kinds.items():
+            app, step, occasion, channel, state, not_before, expires, reason, approve = kind
+            at, ended, undecided = not_before.timestamp() if not_before else 0.0, None if state == "waiting" else now, None
+            if approval_id is not None and state == "waiting" and (brake or approve):
+                at, reason, undecided = UNDECIDED, why, approval_id
+            until = expires.timestamp() if expires else None
+            rows.append((number, apps[app], step, occasion, channel, state, at, until, reason, ended, undecided))
+        conn.executemany("INSERT INTO temp.kinds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        kept = conn.execute(_FROM_SPOOL, (model_id, task_id, now, True)).rowcount
+        conn.execute(_FROM_SPOOL, (model_id, task_id, now, False))
         return kept
 
     def close(self) -> None:
         """Let go of what was kept."""
         self._rows.clear()
+        self._kinds.clear()
         if self._spilt:
             self._db.conn.execute("DROP TABLE temp.spool")
+            self._db.conn.execute("DROP TABLE temp.kinds")
             self._spilt = False
 
 
