@@ -13,6 +13,7 @@ from libax_automate.engine.journal import Journal
 from libax_automate.engine.lane import Lane
 from libax_automate.engine.outbox import dump
 from libax_automate.engine.pace import Pacer
+from libax_automate.engine.parcels import Parcels
 from libax_automate.engine.recheck import Recheck
 from libax_automate.engine.spec import AppSpec, Profile
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
@@ -94,7 +95,7 @@ class Delivery:
             return
         for profile, app, app_id in self._apps():
             if (rows := orphans.pop(app_id, None)) is not None and (lane := self._lane(profile, app, app_id)) is not None:
-                lane.resolve(rows)
+                lane.resolve(rows, again=self._may_send(app_id, self.space.now()))
         self._settle_until_idle()
         # apps that are no longer in any profile, or whose connector does not load: nobody can be asked
         cause = "the process ended while this was being sent"
@@ -373,6 +374,7 @@ class Delivery:
             lane = Lane(
                 profile=profile.name, app=app, app_id=app_id, credential_id=info.credential_id, connector=connector, folder=profile.folder,
                 redactor=self.space.redactor, wake=self._wake, clock=self.clock, pacer=pacer,
+                parcels=Parcels(self.space.db_path, app_id) if connector.key_ttl() is not None and getattr(connector, "batch_size", 1) > 1 else None,
             )  # fmt: skip
         except Exception as error:
             self._broken(profile, app, app_id, error)
@@ -403,3 +405,5 @@ class Delivery:
             except AutomateError:
                 self._journal.write(outcomes)
                 raise
+        for lane in left.values():
+            lane.settled()

@@ -16,6 +16,7 @@ from libax_automate.clock import Clock
 from libax_automate.connector import Actor, Capability, Connector, Sender
 from libax_automate.engine import outbox, retry
 from libax_automate.engine.pace import Pacer
+from libax_automate.engine.parcels import Parcels
 from libax_automate.engine.redact import Redactor
 from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
 from libax_automate.engine.store.rows import Claimed, End, Outcome
@@ -32,6 +33,8 @@ _CAUSE_CHARS = 500
 
 #: seconds before a batch without an answer is handed over again under its own key; in doubt after the last
 _BATCH_AGAIN = (2.0, 10.0)
+#: the share of the provider's memory for keys that is relied on
+_MARGIN = 0.8
 
 _IN_DOUBT_HINT = "ask the recipient or the provider, then: automate errors sent (it arrived) or errors retry (it did not)"
 
@@ -56,6 +59,7 @@ class Lane:
         wake: threading.Event,
         clock: Clock,
         pacer: Pacer | None = None,
+        parcels: Parcels | None = None,
     ) -> None:
         self._clock = clock
         self.profile, self.app, self.app_id, self.credential_id = profile, app, app_id, credential_id
@@ -66,6 +70,7 @@ class Lane:
         self.window = max(app.window, self.batch)
         self.outstanding = 0
         self._alone = 0
+        self._parcels = parcels
         self.done: deque[Outcome] = deque()
         self._folder = folder
         self._redactor = redactor
@@ -100,9 +105,16 @@ class Lane:
         parcels: list[Sequence[Claimed]] = [together[i : i + self.batch] for i in range(0, len(together), self.batch)]
         self._give(self._send, parcels + [[row] for row in rows if not self.batches(row.channel)], rows)
 
-    def resolve(self, rows: Sequence[Claimed]) -> None:
-        """Hand orphans to the threads: their outcome is asked for, not sent again."""
-        self._give(self._resolve, [[row] for row in rows], rows)
+    def resolve(self, rows: Sequence[Claimed], *, again: bool = False) -> None:
+        """Hand orphans to the threads: their outcome is asked for, not sent again.
+
+        ``again``: the app may send, so a batch that is known whole may be handed over once more under its own key.
+        """
+        parcels = self._parcels.found(rows) if again and self._parcels is not None else []
+        known = {row.id for parcel in parcels for row in parcel}
+        self._give(self._again, parcels, [row for row in rows if row.id in known])
+        rest = [row for row in rows if row.id not in known]
+        self._give(self._resolve, [[row] for row in rest], rest)
 
     def batches(self, channel: str) -> bool:
         """Whether messages of ``channel`` may leave many with one call."""
@@ -161,6 +173,11 @@ class Lane:
             thread.join()
         self.connector.close()
 
+    def settled(self) -> None:
+        """All that this lane has sent is in the database."""
+        if self._parcels is not None:
+            self._parcels.clear()
+
     # -- the threads' side ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -173,9 +190,9 @@ class Lane:
                     continue
                 return
             try:
-                if work == self._resolve:
+                if work != self._send:
                     # an orphan may have left: it is never simply handed back, whatever has closed the lane
-                    self._resolve(rows)
+                    work(rows)
                 elif self._closed.is_set() or (self.pacer is not None and self._closed.wait(self.pacer.reserve())):
                     self._release(rows)
                 else:
@@ -250,19 +267,49 @@ class Lane:
         if len(rows) == 1:
             self._send_one(rows[0], messages[0])
             return
+        keyed = self._keyed(rows[0].channel)
+        note = self._parcels.note(rows) if keyed and self._parcels is not None else None
         try:
-            results = self._results(self.connector, messages, keyed=self._keyed(rows[0].channel))
+            results = self._results(self.connector, messages, keyed=keyed)
         except (ContentError, RecipientError):
+            Parcels.forget(note)
             half = len(rows) // 2
             self._call(rows[:half], messages[:half], paced=False)
             self._call(rows[half:], messages[half:], paced=False)
             return
         except BaseException as error:
+            if isinstance(error, ConnectorError) and not isinstance(error, OutcomeUnknown):
+                Parcels.forget(note)
             self._report(*(self._outcome(row, error, alone=False) for row in rows))
             return
         self._report(
             *(
                 self._outcome(row, result, alone=False) if isinstance(result, BaseException) else self._accepted(row, result)
+                for row, result in zip(rows, results, strict=True)
+            )
+        )
+
+    def _again(self, rows: Sequence[Claimed]) -> None:
+        """A batch that a dead process was sending, put together as it was: the same bytes under the same key, while that is remembered."""
+        assert isinstance(self.connector, Sender)
+        assert self._key_ttl is not None
+        why = "the process ended while this was being sent"
+        try:
+            age = self._clock.now().timestamp() - min(row.first_at or row.started_at for row in rows)
+            if not 0 <= age < self._key_ttl.total_seconds() * _MARGIN:
+                raise OutcomeUnknown(why, hint=_IN_DOUBT_HINT)
+            messages = [self.message(row) for row in rows]
+            results = self._results(self.connector, messages, keyed=True)
+        except BaseException as error:
+            # whatever it was this time: the first may have been accepted
+            told = why if isinstance(error, OutcomeUnknown) and error.message == why else f"{why}; sent again: {error}"
+            self._report(*(self._outcome(row, OutcomeUnknown(told, hint=_IN_DOUBT_HINT), alone=False) for row in rows))
+            return
+        self._report(
+            *(
+                self._outcome(row, OutcomeUnknown(f"{why}; sent again: {result}", hint=_IN_DOUBT_HINT), alone=False)
+                if isinstance(result, BaseException)
+                else self._accepted(row, result)
                 for row, result in zip(rows, results, strict=True)
             )
         )

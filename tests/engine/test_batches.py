@@ -156,20 +156,60 @@ def test_a_message_alone_goes_again_under_its_own_key(tmp_path: Path, gateway: S
     assert len({request.json()["key"] for request in gateway.requests}) == 1
 
 
-def test_a_batch_whose_process_was_killed_is_in_doubt_and_never_goes_again(tmp_path: Path, gateway: Service) -> None:
-    world = post(tmp_path, gateway, count=5)
-    (tmp_path / "deadly").touch()
+def killed(world: World, *, parcels: bool = True) -> None:
+    """A pass that is killed as soon as its first batch has left."""
+    (world.folder / "deadly").touch()
     program = (
         "from datetime import datetime; from pathlib import Path; from tests.harness.postal import catalogue; from tests.harness.world import run_pass_at;"
         f"run_pass_at(Path({str(world.profile)!r}), Path({str(world.db)!r}), datetime.fromisoformat({BIRTHDAY!r}), catalogue=catalogue())"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert len(gateway.requests) == 1
-    (tmp_path / "deadly").unlink()
+    (world.folder / "deadly").unlink()
+    notes = list(world.db.parent.glob("*.parcels/*/*.json"))
+    assert len(notes) == 1
+    if not parcels:
+        notes[0].unlink()
+
+
+def test_a_batch_whose_process_was_killed_goes_again_as_it_was(tmp_path: Path, gateway: Service) -> None:
+    world = post(tmp_path, gateway, count=15)
+    killed(world)
+    gateway.on("/batch", [Reply(409, {}), Reply(200, {})])
+    world.run(later(minutes=1))
+    assert world.states() == {"sent": 15}
+    first, again, rest = [request.json() for request in gateway.requests]
+    assert first == again
+    assert [len(body["ids"]) for body in (first, rest)] == [10, 5]
+    assert list(world.db.parent.glob("*.parcels/*/*.json")) == [], "nothing is under way any more"
+
+
+@pytest.mark.parametrize("status", [503, 422, 401, 500])
+@pytest.mark.usefixtures("hasty")
+def test_a_killed_batch_that_cannot_go_again_is_in_doubt(tmp_path: Path, gateway: Service, status: int) -> None:
+    world = post(tmp_path, gateway, count=5)
+    killed(world)
+    gateway.on("/batch", Reply(status, {}))
     world.run(later(minutes=1))
     assert world.states() == {"in_doubt": 5}
-    assert len(gateway.requests) == 1, "the messages of a batch have no key of their own that the provider knows"
+    gateway.on("/batch", Reply(200, {}))
+    count = len(gateway.requests)
+    world.run(later(minutes=20))
+    assert (world.states(), len(gateway.requests)) == ({"in_doubt": 5}, count)
+
+
+@pytest.mark.parametrize("case", ["too late", "nobody knows who was in it", "the app is paused"])
+def test_a_killed_batch_never_goes_again_when_its_key_may_not_hold(tmp_path: Path, gateway: Service, case: str) -> None:
+    """The key is remembered for an hour; in another company the messages would have another; and a pause is a pause."""
+    world = post(tmp_path, gateway, count=5)
+    killed(world, parcels=case != "nobody knows who was in it")
+    if case == "the app is paused":
+        with world.store() as store:
+            app = world.app("correios")
+            store.apps.pause(app.id, 0.0)
+    world.run(later(minutes=70 if case == "too late" else 1))
+    assert world.states() == {"in_doubt": 5}
+    assert len(gateway.requests) == 1
 
 
 def test_actions_of_an_app_that_sends_batches_are_done_one_by_one(tmp_path: Path, gateway: Service) -> None:
