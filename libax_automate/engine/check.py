@@ -125,7 +125,8 @@ class _Check:
             self.problem((*loc, "use"), error.message, error.hint)
             return
         available = self._source(spec, recipe, loc)
-        for text in check_fields(spec, recipe, self.profile, available):
+        people = self._people(spec) if available is not None and recipe.entity_name() != "contacts" else None
+        for text in check_fields(spec, recipe, self.profile, available, people=people):
             key, _, rest = text.partition(": ")
             what, _, hint = text.partition(" → ")
             if hint == "" and "; did you mean" in what:
@@ -170,6 +171,16 @@ class _Check:
         except AutomateError as error:
             self.problem(("apps", spec.source), f"{spec.source}: {error.message}", error.hint)
             return None
+
+    def _people(self, spec: ModelSpec) -> frozenset[str] | None:
+        """The fields of the people whom a model's records belong to, where its source can tell."""
+        connector = self._connector(spec.source) if spec.source is not None and spec.source in self._apps else None
+        if not isinstance(connector, Source) or "contacts" not in connector.entities():
+            return None
+        try:
+            return connector.fields("contacts")
+        except AutomateError:
+            return None  # the app's own check says it
 
     def _activity(self, spec: ModelSpec, loc: Loc) -> None:
         if not spec.activity or spec.source is None or spec.source not in self._apps:

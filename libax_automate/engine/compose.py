@@ -437,17 +437,24 @@ def fields_used(spec: ModelSpec, recipe: Model[Any], profile: Profile) -> set[st
 
 
 def check_fields(
-    spec: ModelSpec, recipe: Model[Any], profile: Profile, available: frozenset[str] | None, *, channels_of: ChannelsOf | None = None
+    spec: ModelSpec,
+    recipe: Model[Any],
+    profile: Profile,
+    available: frozenset[str] | None,
+    *,
+    people: frozenset[str] | None = None,
+    channels_of: ChannelsOf | None = None,
 ) -> list[str]:
     """What is wrong with the texts of a model, one line each, naming the key: what does not compile, and fields that no record has.
 
     ``available`` are the fields of the source's records; None where the source cannot tell, and then only wrong paths are found.
+    ``people`` are the fields of its contacts, where the records are others.
     """
     try:
         composer = Composer(profile, spec, recipe, available=available, channels_of=channels_of)
     except (TemplateError, ProfileError) as error:
         return [str(error)]
-    names = Names.of(recipe, available)
+    names = Names.of(recipe, available, people)
     problems = [f"{key}: {problem}" for key, field in composer.fields() if (problem := names.problem(field)) is not None]
     missing = [field for field in recipe.reads() if available is not None and field not in available]
     return [*dict.fromkeys(problems), *(f"source: {spec.use} needs the field {field!r}, and no record has it" for field in missing)]

@@ -25,9 +25,16 @@ def singular(entity: str) -> str:
 
 
 class Names:
-    """What the names in one model mean. ``available`` are the fields of the source's records, None where it cannot tell."""
+    """What the names in one model mean.
 
-    def __init__(self, entity: str, placeholders: Mapping[str, str], available: frozenset[str] | None) -> None:
+    ``available`` are the fields of the source's records, ``people`` those of its contacts where the records are others; None where it
+    cannot tell.
+    """
+
+    def __init__(
+        self, entity: str, placeholders: Mapping[str, str], available: frozenset[str] | None, people: frozenset[str] | None = None
+    ) -> None:
+        self.people = people
         self.entity = entity
         self.own = singular(entity)
         self.placeholders = placeholders
@@ -36,9 +43,9 @@ class Names:
         self.optional = frozenset({*ENTITIES.get(entity, ()), *ENTITIES["contacts"], *placeholders, *(available or ())})
 
     @classmethod
-    def of(cls, recipe: Model[Any], available: frozenset[str] | None) -> Names:
+    def of(cls, recipe: Model[Any], available: frozenset[str] | None, people: frozenset[str] | None = None) -> Names:
         """The names of a model that uses ``recipe``."""
-        return cls(recipe.entity_name(), recipe.placeholders, available)
+        return cls(recipe.entity_name(), recipe.placeholders, available, people)
 
     def context(self, names: Iterable[str], record: Record, recipient: Record, extra: Mapping[str, Any], today: date) -> dict[str, Any]:
         """The values of the top-level ``names``: what the recipe adds, then the record's own fields, then the recipient's."""
@@ -88,7 +95,7 @@ class Names:
         head, *rest = path
         found = known.get(head)
         if found is None:
-            custom = self.available if entity == self.entity else None
+            custom = self.available if entity == self.entity else self.people if entity == "contacts" else None
             if custom is None or head in custom:
                 return None
             prefix = field[: len(field) - len(".".join(path))]
