@@ -92,6 +92,9 @@ def live(order: dict[str, Any]) -> int:
 
         mutations.apply(order["break"])
     catalogue = plugins.catalogue() if order.get("plugins") else None
+    if order.get("hold"):
+        # somebody wants to attach before anything happens
+        os.kill(os.getpid(), signal.SIGSTOP)
     result = run_pass_at(
         Path(order["profile"]), Path(order["db"]), datetime.fromisoformat(order["at"]), catalogue=catalogue, stop=stop,
         patience=order.get("patience", 0.0),
@@ -123,5 +126,17 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
+def _once() -> None:
+    """One life in this very process, for tools that watch a process from its start (strace)."""
+    code = 70
+    try:
+        code = live(json.loads(sys.stdin.readline()))
+    except BaseException as error:
+        traceback.print_exc()
+        code = getattr(error, "exit_code", 70)
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    _serve()
+    _once() if "--once" in sys.argv else _serve()
