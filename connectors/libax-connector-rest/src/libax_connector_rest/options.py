@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 import libax_automate as ax
 from libax_automate.record import ENTITIES
@@ -46,12 +46,20 @@ class Entity(ax.Options):
         return {"changed_at": self.since} if isinstance(self.since, str) else dict(self.since or {})
 
 
+def _spelled_out(said: Any) -> Any:
+    return {"path": said} if isinstance(said, str) else said
+
+
+#: a path alone says enough
+Table = Annotated[Entity, BeforeValidator(_spelled_out, json_schema_input_type=str | Entity)]
+
+
 class RestOptions(ax.Options):
     """``contacts``, ``invoices`` or any other entity name: where its list is."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
     # a mapping that pydantic checks too: every other key is an entity
-    __pydantic_extra__: dict[str, str | Entity]
+    __pydantic_extra__: dict[str, Table]
 
     base_url: str = Field(description="where the API is: https://erp.example.com/api/v1")
     auth: Literal["none", "bearer", "basic", "header", "query"] = Field(
@@ -86,7 +94,7 @@ class RestOptions(ax.Options):
         "iso", description="how moments are written: 2026-11-20T09:30:00Z, local (of the profile), date, unix or unix-ms"
     )
 
-    contacts: str | Entity | None = Field(
+    contacts: Table | None = Field(
         None,
         description='where the contacts are: "/customers" or { path = …, fields = … }; any other entity name (invoices, deals …) works too',
     )
@@ -96,15 +104,14 @@ class RestOptions(ax.Options):
     )
 
     @property
-    def named(self) -> Mapping[str, str | Entity]:
-        """Entity → what the profile says, as it is written."""
-        own = {"contacts": self.contacts} if self.contacts is not None else {}
-        return {**own, **(self.__pydantic_extra__ or {})}
-
-    @property
     def tables(self) -> Mapping[str, Entity]:
         """Entity → what is said about it."""
-        return {entity: Entity(path=said, fields=self.fields) if isinstance(said, str) else said for entity, said in self.named.items()}
+        own = {"contacts": self.contacts} if self.contacts is not None else {}
+        named = {**own, **(self.__pydantic_extra__ or {})}
+        return {
+            entity: table.model_copy(update={"fields": {**self.fields, **table.fields}}) if self.fields else table
+            for entity, table in named.items()
+        }
 
     @model_validator(mode="after")
     def _is_whole(self) -> RestOptions:
@@ -116,7 +123,7 @@ class RestOptions(ax.Options):
                 raise ValueError(f"{entity!r} is not an entity name: use small letters, digits and _")
         if not tables:
             raise ValueError('no entity is named: write contacts = "/customers"')
-        if self.fields and (len(tables) > 1 or any(isinstance(said, Entity) for said in self.named.values())):
+        if self.fields and len(tables) > 1:
             raise ValueError('fields must say which entity it speaks of: contacts = { path = "…", fields = { … } }')
         if self.auth == "basic" and (self.username is None or self.password is None):
             raise ValueError('auth = "basic" needs username and password')

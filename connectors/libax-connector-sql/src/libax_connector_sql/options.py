@@ -40,8 +40,9 @@ class SqlOptions(ax.Options):
     # a mapping that pydantic checks too: every other key is an entity
     __pydantic_extra__: dict[str, str]
 
-    url: ax.Secret = Field(
-        description="SQLAlchemy URL: postgresql://user@host/db, mysql+pymysql://…, mssql+pyodbc://…, sqlite:///erp.db (in the profile's folder)"
+    url: str | ax.Secret = Field(
+        repr=False,
+        description="SQLAlchemy URL: postgresql://user@host/db, mysql+pymysql://…, mssql+pyodbc://…, sqlite:///erp.db (in the profile's folder)",
     )
     password: ax.Secret | None = Field(None, description="the password, where it is not part of the URL")
     contacts: str | None = Field(
@@ -57,6 +58,11 @@ class SqlOptions(ax.Options):
     timeout: float = Field(60.0, ge=1, le=3600, description="seconds that the database may work on one statement")
     push_down: bool = Field(default=True, description="put what is asked for as conditions around the query, so that the database selects")
     batch: int = Field(1000, ge=1, le=100_000, description="rows fetched at a time")
+
+    @property
+    def place(self) -> str:
+        """The URL, opened."""
+        return self.url if isinstance(self.url, str) else self.url.get_secret_value()
 
     @property
     def queries(self) -> dict[str, str]:

@@ -168,7 +168,7 @@ class SqlSource(ax.Source[SqlOptions]):
         """The password inside the URL, as it is written and as it is meant."""
         from urllib.parse import unquote, unquote_plus
 
-        user, at, _ = self.options.url.get_secret_value().partition("://")[2].rpartition("@")
+        user, at, _ = self.options.place.partition("://")[2].rpartition("@")
         written = user.partition(":")[2] if at else ""
         return sorted({written, unquote(written), unquote_plus(written)} - {""})
 
@@ -240,7 +240,7 @@ class SqlSource(ax.Source[SqlOptions]):
             from libax_connector_sql.database import Database
 
             password = self.options.password.get_secret_value() if self.options.password else None
-            url, place = self.options.url.get_secret_value(), self.place
+            url, place = self.options.place, self.place
             self._database = Database(url, password=password, folder=place.folder, timeout=self.options.timeout, timezone=place.timezone)
         return self._database
 
