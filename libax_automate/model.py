@@ -146,6 +146,9 @@ class Run(Protocol):
     def spoken(self) -> Iterable[str]:
         """The ids of the records of which earlier runs of this model said something."""
 
+    def consent(self, person: str) -> str | None:
+        """A person's latest answer in the consent ledger (LX-25), as it was given; None = none."""
+
 
 class Model(Plugin[OptionsT]):
     """Base of all recipes. The common keys of a model (schedule, audience, wording …) are not its options: the engine reads them."""

@@ -39,6 +39,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "backtest": ("backtest", "What a model would have sent in a past period."),
     "explain": ("explain", "Each filter and its verdict for one person."),
     "report": ("report", "The weekly report."),
+    "consent": ("consent", "Who agreed to hear from us: record, list, export, import."),
     "suppress": ("suppress", "Addresses that are never written to: list, add, remove, import."),
     "plugins": ("plugins", "What is installed, and a start for your own."),
     "schema": ("schema", "JSON Schema of the profile, for editors."),

@@ -201,6 +201,7 @@ class _Inquiry:
         return PlanRun(
             now=max(self.now, slot.instant), timezone=zone, slot=slot.local, first=slot.local.date(), last=slot.local.date(),
             bookmark=bookmark, since=seen, baseline=False, fetcher=fetch, said=self._said,
+            consents=lambda: self.store.people.consents(self.profile.name) if self.store else {},
         )  # fmt: skip
 
     @cached_property

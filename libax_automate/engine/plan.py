@@ -45,7 +45,9 @@ class PlanRun:
     fetcher: Callable[[str | None, str, Query], Iterator[Record]]
     #: all that the model has said, by record and step; asked for once, when it is first wanted
     said: Callable[[], Mapping[str, Mapping[str, Sent]]]
+    consents: Callable[[], Mapping[str, str]] = dict
     _said: Mapping[str, Mapping[str, Sent]] | None = None
+    _consents: Mapping[str, str] | None = None
 
     def fetch(self, entity: str, query: Query) -> Iterator[Record]:
         """The records of the model's source."""
@@ -62,6 +64,12 @@ class PlanRun:
     def spoken(self) -> Iterable[str]:
         """The records of which the model said something."""
         return self._told()
+
+    def consent(self, person: str) -> str | None:
+        """A person's latest answer in the ledger."""
+        if self._consents is None:
+            self._consents = self.consents()
+        return self._consents.get(person)
 
     def _told(self) -> Mapping[str, Mapping[str, Sent]]:
         if self._said is None:
@@ -137,6 +145,7 @@ class Plan:
             bookmark=self.moment.bookmark, since=self.moment.since, baseline=self.moment.baseline,
             fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
             said=lambda: said_of(store, self.profile, self.spec),
+            consents=lambda: store.people.consents(self.profile.name) if store else {},
         )  # fmt: skip
         try:
             for item in self.recipe.plan(run):

@@ -43,6 +43,10 @@ class ListRun:
         """What was said of a record before."""
         return self.said.get(record, {})
 
+    def consent(self, person: str) -> str | None:
+        """Nobody has answered."""
+        return None
+
     def spoken(self) -> Iterable[str]:
         """Of which records."""
         return self.said
