@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     "contracts": {"customer": "id_cliente", "changed_at": "ultima_atualizacao"},
 }
+_MAPPED = {entity: frozenset(fields.values()) for entity, fields in _FIELDS.items()}
 _STATUS = {"A": "open", "P": "open", "R": "paid", "C": "cancelled"}
 _FILTERS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
     ("contacts", "status", "active"): ("ativo", "=", "S"),
@@ -57,7 +59,12 @@ _AMOUNTS = frozenset({"amount", "balance"})
 
 def kept(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without what is no business of a message: the customer's portal password, tokens of payment gateways."""
-    return {key: value for key, value in row.items() if "senha" not in key.lower() and "token" not in key.lower()}
+    return {key: value for key, value in row.items() if not _private(key)}
+
+
+@lru_cache(maxsize=4096)
+def _private(column: str) -> bool:
+    return "senha" in column.lower() or "token" in column.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Reader:
             return BadRow(self.entity, "id", "it has no id")
         raw = kept(row)
         fields = _FIELDS[self.entity]
-        mapped = set(fields.values())
+        mapped = _MAPPED[self.entity]
         values = {key: None if value in _NOTHING else value for key, value in raw.items() if key not in mapped}
         values.update({name: None if (value := raw.get(column)) in _NOTHING else value for name, column in fields.items()})
         values["id"] = str(row["id"])
@@ -91,7 +98,8 @@ class Reader:
             except ValueError as error:
                 values["changed_at"], problems = None, {"changed_at": str(error)}
         record = self.canonical(values, raw=raw, where=f"{self.entity} {row['id']}")
-        record.problems = {**record.problems, **problems}
+        if problems:
+            record.problems = {**record.problems, **problems}
         return record
 
     def filters(self, query: Query) -> list[dict[str, str]]:
