@@ -328,7 +328,6 @@ def test_the_owner_of_a_deal_is_changed(service: Service, crm: Bitrix24) -> None
     }
 
 
-@pytest.mark.req("PR-15")
 def test_a_deal_moves_to_a_stage(service: Service, crm: Bitrix24) -> None:
     """Stage and pipeline in one call."""
     answer(service, "crm.item.update", Reply(200, {"result": {"item": {"id": 7}}}))

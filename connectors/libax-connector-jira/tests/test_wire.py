@@ -46,7 +46,7 @@ def act(jira: Jira, kind: str, to: str = "12", **fields: Any) -> ax.Receipt:
     return jira.act(ax.Action(id="M1", key=KEY, to=to, kind=kind, fields=fields))
 
 
-@pytest.mark.req("PR-41", "PR-42")
+@pytest.mark.req("PR-41")
 def test_an_issue_with_the_customers_data_in_its_body(service: Service, jira: Jira) -> None:
     """Base URL, e-mail and token; project key, issue type; title, description and the customer's data."""
     receipt = act(

@@ -185,7 +185,7 @@ def test_an_activity_of_a_rule_starts_in_days_at_a_time(service: Service, crm: P
     }
 
 
-@pytest.mark.req("PR-13", "PR-15")
+@pytest.mark.req("PR-13")
 def test_a_deal_changes_owner_pipeline_stage_and_status(service: Service, crm: PipeRun) -> None:
     """By the profile's words; custom fields and tags by their numbers."""
     changes = {"owner": "42001", "pipeline": 2, "stage": 9, "status": "won", "amount": "1.234,50", "custom_fields": {"549205": "x"}}
@@ -203,14 +203,12 @@ def test_a_deal_changes_owner_pipeline_stage_and_status(service: Service, crm: P
     }
 
 
-@pytest.mark.req("PR-14")
 def test_a_person_is_added_to_those_involved(service: Service, crm: PipeRun) -> None:
     """By the deal's list of other contacts."""
     act(crm, "deal-person", person=15)
     assert (service.requests[0].method, service.requests[0].path) == ("PUT", "/deals/12/persons/15")
 
 
-@pytest.mark.req("PR-05")
 def test_a_history_entry_is_a_note_on_the_deal(service: Service, crm: PipeRun) -> None:
     """Text and deal, nothing else."""
     act(crm, "note", text="A regra não correu: falta o e-mail")

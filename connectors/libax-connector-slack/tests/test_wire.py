@@ -29,7 +29,6 @@ def post(slack: Slack, to: str = "", **fields: Any) -> ax.Receipt:
     return slack.act(ax.Action(id="M1", key="k", to=to, kind="message", fields=fields))
 
 
-@pytest.mark.req("PR-45")
 def test_a_message_is_posted_with_its_text(service: Service) -> None:
     """URL, channel, message; what Slack would read as a mention is written out."""
     slack = made(service, PATHS[0], channel="#vendas")
