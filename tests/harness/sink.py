@@ -45,6 +45,10 @@ class Sink:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    def forget_keys(self) -> None:
+        """A new provider: no key has been seen."""
+        self._keys.clear()
+
     def after(self, calls: int) -> threading.Event:
         """An event that is set once so many more calls have come in."""
         self._marked = threading.Event()
