@@ -294,10 +294,13 @@ def test_smart_processes_are_entities_of_the_profile(service: Service) -> None:
     crm = made(service, items={"claims": 1036}, fields={"claims": {"policy": "ufCrm5_1"}})
     crm.open()
     assert "claims" in crm.entities()
-    answer(service, "crm.item.list", Reply(200, {"result": {"items": [{"id": 1, "ufCrm5_1": "AP-1001"}]}, "total": 1}))
+    gone = Reply(400, {"error": "NOT_FOUND", "error_description": "SPA not found"})
+    answer(service, "crm.item.list", Reply(200, {"result": {"items": [{"id": 1, "ufCrm5_1": "AP-1001"}]}, "total": 1}), gone)
     (found,) = crm.fetch("claims", ax.Query())
     assert found["policy"] == "AP-1001"
     assert service.requests[0].json()["entityTypeId"] == 1036
+    with pytest.raises(ax.SetupError, match="SPA not found"):
+        list(crm.fetch("claims", ax.Query()))
     crm.close()
 
 

@@ -189,7 +189,7 @@ def test_an_activity_of_a_rule_starts_in_days_at_a_time(service: Service, crm: P
 def test_a_deal_changes_owner_pipeline_stage_and_status(service: Service, crm: PipeRun) -> None:
     """By the profile's words; custom fields and tags by their numbers."""
     changes = {"owner": "42001", "pipeline": 2, "stage": 9, "status": "won", "amount": "1.234,50", "custom_fields": {"549205": "x"}}
-    act(crm, "deal-update", **changes, tags=[273265])
+    act(crm, "deal-update", **changes, tags=[273265], situation="frozen")
     (request,) = service.requests
     assert (request.method, request.path) == ("PUT", "/deals/12")
     assert request.json() == {
@@ -197,6 +197,7 @@ def test_a_deal_changes_owner_pipeline_stage_and_status(service: Service, crm: P
         "pipeline_id": 2,
         "stage_id": 9,
         "status": 1,
+        "freezed": True,
         "value": 1234.5,
         "custom_fields": [{"id": 549205, "value": "x"}],
         "tags": [{"id": 273265}],
@@ -221,6 +222,9 @@ def test_what_cannot_be_done_is_not_asked(service: Service, crm: PipeRun) -> Non
         (ax.ContentError, "deal-stage", "ana@example.com", {"stage": 1}),
         (ax.ContentError, "deal-stage", "12", {}),
         (ax.ContentError, "deal-update", "12", {}),
+        (ax.ContentError, "deal-update", "12", {"situation": "thawed"}),
+        (ax.ContentError, "deal-update", "12", {"amount": "a lot"}),
+        (ax.ContentError, "activity", "12", {"in_days": "soon"}),
         (ax.SetupError, "note", "12", {"text": "a", "entity": "cars"}),
         (ax.ContentError, "activity", "12", {"in_days": 1, "time": "25:00"}),
     ):

@@ -45,7 +45,11 @@ def call(api: ApiClient, method: str, params: Mapping[str, Any], *, safe: bool =
     code, words = _error(reply)
     if 200 <= reply.status < 300 and not code:
         return reply
-    raise _judged(api.refusal(reply, method, safe=safe), code, api.redacted(words), method, reply)
+    error = _judged(api.refusal(reply, method, safe=safe), code, api.redacted(words), method, reply)
+    if safe and isinstance(error, (RecipientError, ContentError)):
+        # a read concerns no message: what is wrong is what the profile says of the entity
+        raise SetupError(error.message, hint="check items and fields of the app: do that entityTypeId and those fields exist?")
+    raise error
 
 
 def items(api: ApiClient, type_id: int, chosen: Mapping[str, Any]) -> Iterator[Any]:

@@ -210,9 +210,9 @@ def _record(row: Any, canonical: Canonical) -> ax.Record | ax.BadRow:
 def _chosen(known: Mapping[str, int], name: str, value: Any) -> Any:
     if value in known.values():
         return value
-    if value not in known:
+    if str(value) not in known:
         raise ax.ContentError(f"{name} {str(value)[:40]!r} is not one of {', '.join(known)}")
-    return known[value]
+    return known[str(value)]
 
 
 @ax.hookimpl

@@ -87,8 +87,8 @@ class PipeRun(ax.Source[PipeRunOptions], ax.Actor[PipeRunOptions]):
         "note": "Writes a note. text, entity (deals by default), user (number)",
         "deal-stage": "Moves a deal. stage, pipeline (numbers)",
         "deal-update": (
-            "Changes a deal. owner, pipeline, stage, status (open, won, lost), title, amount, contact, company, close_date, "
-            "custom_fields ({ number = value }), tags ([numbers]), or any field by PipeRun's own name"
+            "Changes a deal. owner, pipeline, stage, status (open, won, lost), situation (active, frozen), title, amount, "
+            "contact, company, close_date, custom_fields ({ number = value }), tags ([numbers]), or any field by PipeRun's own name"
         ),
         "deal-add": "Makes a deal. title, pipeline, stage, and fields as in deal-update; reference is this message's key",
         "deal-person": "Adds a person to those involved in a deal. person (number)",
@@ -269,9 +269,11 @@ def _changes(action: ax.Action) -> dict[str, Any]:
         if vendor in _NUMBERS:
             body[vendor] = _number(value, name)
         elif vendor == "value":
-            body[vendor] = float(amount_of(value))
+            body[vendor] = _amount(value)
         elif vendor == "status":
             body[vendor] = STATUSES.get(str(value), value)
+        elif vendor == "situation":
+            body["freezed"] = _frozen(value)
         elif vendor == "custom_fields" and isinstance(value, Mapping):
             body[vendor] = [{"id": _number(key, "custom field"), "value": str(part)} for key, part in value.items()]
         elif vendor == "tags" and isinstance(value, (list, tuple)):
@@ -281,6 +283,19 @@ def _changes(action: ax.Action) -> dict[str, Any]:
     if not body:
         raise ax.ContentError(f"action {action.kind} changes nothing", hint="give it fields, such as owner or stage")
     return body
+
+
+def _amount(value: Any) -> float:
+    try:
+        return float(amount_of(value))
+    except ValueError as error:
+        raise ax.ContentError(str(error)) from None
+
+
+def _frozen(value: Any) -> bool:
+    if str(value) not in {"frozen", "active"}:
+        raise ax.ContentError(f"situation {str(value)[:40]!r} is not one of frozen, active")
+    return bool(value == "frozen")
 
 
 def _given(action: ax.Action, name: str) -> Any:
