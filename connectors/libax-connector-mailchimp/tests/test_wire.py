@@ -178,6 +178,15 @@ def test_the_key_and_the_audience_are_checked(spec: SpecServer) -> None:
     assert "no such audience" in told.value.hint
 
 
+def test_without_an_audience_only_actions_are_offered(spec: SpecServer) -> None:
+    bare = made(spec.url, audience=None)
+    assert bare.offers() == {ax.Capability.ACTIONS}
+    with pytest.raises(ax.SetupError, match="no audience"):
+        bare.send(call([]))
+    with pytest.raises(ax.SetupError, match="no audience"):
+        list(bare.fetch("contacts", ax.Query()))
+
+
 def test_the_key_tells_where_the_account_is() -> None:
     assert MailchimpOptions.model_validate({"api_key": KEY}).address == "https://us21.api.mailchimp.com/3.0"
     with pytest.raises(ValueError, match="data centre"):

@@ -12,7 +12,8 @@ from libax_connector_superlogica import Superlogica, SuperlogicaOptions
 import libax_automate as ax
 from libax_automate.testing import LOOPBACK, Reply, Request, Service
 
-NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+#: still the 22nd in São Paulo
+NOW = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
 
 
 @pytest.fixture

@@ -82,6 +82,10 @@ class Mailchimp(ax.Sender[MailchimpOptions, ax.Call], ax.Actor[MailchimpOptions]
         """Let go of the connections."""
         self.api.close()
 
+    def offers(self) -> frozenset[ax.Capability]:
+        """Without an audience actions alone, which may name one themselves."""
+        return self.capabilities if self.options.audience else frozenset({ax.Capability.ACTIONS})
+
     def check(self) -> None:
         """The key works, and the audience is there."""
         self._ask("ping")

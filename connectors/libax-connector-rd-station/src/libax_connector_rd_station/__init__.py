@@ -52,8 +52,8 @@ class RdStation(ax.Actor[RdStationOptions]):
         "For conversions only, the *public token* under *Integrations* will do: `api_key`."
     )
     limits = (
-        "120 requests a minute for an account (500 with Advanced); 24 changes and 24 conversions of one contact in 24 hours, which the connector"
-        " counts while it runs; an access token lasts 24 hours."
+        "120 requests a minute for an account (500 with Advanced), 100 of which the connector takes; 24 changes and 24 conversions of one"
+        " contact in 24 hours, which the connector counts while it runs; an access token lasts 24 hours."
     )
     verified = "the vendor's own Ruby client, its published page on limits, and callers of the funnel"
     unverified = (
@@ -61,7 +61,7 @@ class RdStation(ax.Actor[RdStationOptions]):
         "adding tags by POST …/tag, and the events OPPORTUNITY, SALE and OPPORTUNITY_LOST: from callers' code",
         "the words of refusals beyond the error types that the vendor's client names",
     )
-    default_rate = "120/min"
+    default_rate = "100/min"
     default_concurrency = 2
     actions: ClassVar[Mapping[str, str]] = lead.ACTIONS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -70,7 +71,8 @@ class Superlogica(ax.Actor[SuperlogicaOptions], ax.Source[SuperlogicaOptions]):
     def act(self, action: ax.Action) -> ax.Receipt:
         """Register or change a customer, begin or end a subscription, make a charge (PR-47 … PR-50)."""
         options = self.options
-        method, path, body = work.request(action, due_day=options.due_day, payment=options.payment, notify=options.notify)
+        zone = ZoneInfo(self.place.timezone)
+        method, path, body = work.request(action, due_day=options.due_day, payment=options.payment, notify=options.notify, zone=zone)
         reply = self.api.request(method, path, json=body, classify=False)
         judged(self.api, reply)
         return ax.Receipt(id=work.made(reply))

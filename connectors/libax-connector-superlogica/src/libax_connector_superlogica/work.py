@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -41,8 +41,8 @@ _IDS = ("id_sacado_sac", "id_planocliente_plc", "id_recebimento_recb", "id")
 _YES = frozenset({"true", "yes", "sim", "1"})
 
 
-def request(action: ax.Action, *, due_day: int | None, payment: str | None, notify: bool) -> tuple[str, str, dict[str, Any]]:
-    """Method, path and body of ``action``; the rest is what the app says where the action does not."""
+def request(action: ax.Action, *, due_day: int | None, payment: str | None, notify: bool, zone: tzinfo) -> tuple[str, str, dict[str, Any]]:
+    """Method, path and body of ``action``; the rest is what the app says where the action does not. Its day is the day in ``zone``."""
     kind, fields, to = action.kind, dict(action.fields), action.to.strip()
     if kind not in ACTIONS:
         raise ax.SetupError(f"superlogica has no action {kind!r}", hint=f"it has: {', '.join(ACTIONS)}")
@@ -58,9 +58,9 @@ def request(action: ax.Action, *, due_day: int | None, payment: str | None, noti
     if kind == "customer-update":
         return "PUT", "clientes", {"ID_SACADO_SAC": to, **_customer(fields)}
     if kind == "subscription":
-        return "POST", "assinaturas", _subscription(to, action, fields, notify=notify)
+        return "POST", "assinaturas", _subscription(to, action, fields, notify=notify, zone=zone)
     if kind == "subscription-cancel":
-        day = _day(fields["on"]) if fields.get("on") else _today(action)
+        day = _day(fields["on"]) if fields.get("on") else _today(action, zone)
         at_once = 1 if _flag(fields.get("at_once", False)) else 0
         return "PUT", "assinaturas", {"ID_PLANOCLIENTE_PLC": to, "DT_CANCELAMENTO_PLC": day, "FL_CANCELAMENTOIMEDIATO": at_once}
     _default(fields, "payment", payment)
@@ -86,14 +86,14 @@ def _customer(fields: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _subscription(to: str, action: ax.Action, fields: Mapping[str, Any], *, notify: bool) -> dict[str, Any]:
+def _subscription(to: str, action: ax.Action, fields: Mapping[str, Any], *, notify: bool, zone: tzinfo) -> dict[str, Any]:
     plan = str(fields.get("plan") or "")
     if not plan:
         raise ax.SetupError("no plan is named", hint='write plan = "12", its number in Superlógica')
     item = {
         "ID_SACADO_SAC": to,
         "ID_PLANO_PLA": plan,
-        "DT_CONTRATO_PLC": _day(fields["start"]) if fields.get("start") else _today(action),
+        "DT_CONTRATO_PLC": _day(fields["start"]) if fields.get("start") else _today(action, zone),
         "ST_IDENTIFICADOR_PLC": str(fields.get("identifier") or action.key),
         "FL_NOTIFICARCLIENTE": 1 if _flag(fields.get("notify", notify)) else 0,
     }
@@ -150,10 +150,10 @@ def _day(value: Any) -> str:
         raise ax.SetupError(str(error), hint="write 2026-12-24") from None
 
 
-def _today(action: ax.Action) -> str:
+def _today(action: ax.Action, zone: tzinfo) -> str:
     if action.sent_at is None:
         raise ax.SetupError("no day is named", hint='write start (or on) = "2026-12-24"')
-    return written(action.sent_at.date())
+    return written(action.sent_at.astimezone(zone).date())
 
 
 def _amount(value: Any) -> Decimal:
