@@ -10,12 +10,11 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping
-from decimal import Decimal
-from json import JSONEncoder
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, quote_plus, urlencode
 
+from libax_automate._json import dumps
 from libax_automate.address import Pin, Resolve, place, system_resolve
 from libax_automate.errors import (
     AccountError,
@@ -48,19 +47,6 @@ _TELLTALE = 12
 #: but for these
 _OPEN = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language", "content-type", "user-agent"})
 _SUCCESS = range(200, 300)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} does not go into JSON")
-
-
-_encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 
 
 def sounds_secret(name: str) -> bool:
@@ -212,7 +198,7 @@ class ApiClient:
         sent: list[tuple[str, str]] = []
         body = content or b""
         if json is not None:
-            body = _encode(json).encode("utf-8")
+            body = dumps(json).encode("utf-8")
             if not self._typed:
                 sent.append(_JSON)
         elif form is not None:

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from json import loads
 from typing import Any
 
+from pydantic_core import from_json
+
 from libax_automate.clock import wall_time
 from libax_automate.errors import InputDataError
 from libax_automate.transport import Answer
@@ -73,6 +75,10 @@ class Reply:
         """The body as JSON; raises UnreadableReply (a ValueError) when it is empty, cut off, or something else."""
         if self.truncated:
             raise UnreadableReply(f"the reply is larger than {len(self.content)} bytes")
+        try:
+            return from_json(self.content)
+        except ValueError:
+            pass  # perhaps only in another encoding, or deeper than that parser goes
         try:
             return loads(self.content)
         except UnicodeDecodeError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from libax_automate._json import dumps
 from libax_automate.errors import ContentError
 from libax_automate.message import Action, Attachment, Call, Channel, Email, Message, Text
 
@@ -75,22 +74,9 @@ class Draft:
         return str(self.payload.get("html") or self.payload.get("kind") or "")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, datetime) or hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} does not go into JSON")
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
 def dump(value: Mapping[str, Any]) -> str:
     """Compact JSON; amounts as strings, dates as ISO 8601."""
-    return _ENCODER.encode(value)
+    return dumps(value)
 
 
 def _files(folder: Path, names: list[str]) -> tuple[Attachment, ...]:

@@ -171,6 +171,7 @@ class HttpGateway(Sender[HttpOptions, Message]):
         self._success, self._recipient, self._account = (
             self._expression(option, getattr(options, option), sandbox) for option in ("success", "recipient_error", "account_error")
         )
+        self._wanted = tuple((name, _FIELDS[name]) for name in sorted(self._used))
         self._reads = bool(options.id or self._success or self._recipient or self._account)
         self._id = tuple(options.id.split(".")) if options.id else ()
         self._fixed = fixed
@@ -278,7 +279,10 @@ class HttpGateway(Sender[HttpOptions, Message]):
         raise refusal
 
     def _fields(self, message: Message) -> dict[str, Any]:
-        fields = {name: _plain(getattr(message, name, _FIELDS[name])) for name in self._used}
+        fields: dict[str, Any] = {}
+        for name, otherwise in self._wanted:
+            value = getattr(message, name, otherwise)
+            fields[name] = value if value.__class__ is str else _plain(value)
         if fields.get("sender", "") is None:
             fields["sender"] = self.options.sender
         return fields
