@@ -192,6 +192,10 @@ class Model(Plugin[OptionsT]):
         """What is wrong with the steps together, found when a profile is loaded: (step or "", what and why, what to do)."""
         return iter(())
 
+    def sample(self, record: Record) -> Mapping[str, Any]:  # noqa: ARG002 - for recipes that can tell
+        """Values of its own placeholders for a test send about ``record``."""
+        return self.placeholders
+
     def story(self, run: Run, records: Sequence[Record]) -> Iterator[str]:  # noqa: ARG002 - for recipes that override it
         """What ``explain`` tells of a person's records, a line each: where they stand and what comes next."""
         return iter(())

@@ -87,7 +87,7 @@ def test_both_examples_are_valid(cli: Cli, home: Path, monkeypatch: pytest.Monke
         assert (done.code, done.err) == (0, "")
 
 
-@pytest.mark.req("IB-02", "IB-10", "IB-11", "IB-12", "IB-13", "IB-17", "IB-20")
+@pytest.mark.req("IB-02", "IB-09", "IB-10", "IB-11", "IB-12", "IB-13", "IB-17", "IB-20")
 def test_the_birthdays_of_the_day_are_found_and_sent_with_the_template_and_its_variables_in_order(birthdays: Path, run: Run) -> None:
     run(EVE, "07:00")
     done = run(EVE, "07:31")
@@ -256,3 +256,39 @@ def test_what_is_wrong_in_a_step_is_named_with_its_place(ladder: Path, cli: Cli)
     done = cli("check", "--now", "2026-09-30T12:00")
     assert done.code == 78
     assert "steps baixa, vars[1]: unknown field 'customer.nome'" in done.out + done.err
+
+
+def test_of_two_invoices_one_is_paid_while_the_message_waits_and_the_next_speaks_of_the_other_alone(
+    ladder: Path, cli: Cli, run: Run
+) -> None:
+    for day in ("11-05", "11-10", "11-17"):
+        run(f"2026-{day}")
+    assert cli("queue", "pause", "saida", "--db", "a.db").code == 0
+    run("2026-11-25")
+    pay(ladder, "5007", day="25/11/2026")
+    assert cli("queue", "resume", "saida", "--db", "a.db").code == 0
+    run("2026-11-25", "09:30")
+    run("2026-11-26")
+    assert said(ladder, "106")[4:] == ["questionamento_pendencia", "pagamento_recebido"]
+    assert [value.replace("\xa0", " ") for value in texts(ladder)[-2]["vars"]] == ["Carlos Souza", "FT 5006", "R$ 149,90"]
+    assert "5007: status is now paid" in cli("explain", "cobranca", "106", "--db", "a.db", "--now", "2026-11-26T09:00").out
+
+
+def test_a_step_is_tried_on_oneself(ladder: Path, cli: Cli) -> None:
+    done = cli("models", "test", "cobranca", "--to", "+5511955509999", "--as", "5001", "--step", "pendencia")
+    assert done.code == 0, done.err
+    (text,) = texts(ladder)
+    assert (text["to"], text["template"], text["vars"][:2]) == ("+5511955509999", "questionamento_pendencia", ["João da Silva", "FT 5001"])
+    assert "its steps: lembrete" in cli("models", "test", "cobranca", "--to", "+5511955509999", "--as", "5001", "--step", "festa").err
+
+
+def test_a_quarter_is_replayed_with_every_step_in_its_turn(ladder: Path, cli: Cli) -> None:
+    done = cli("backtest", "cobranca", "--from", "2026-10-01", "--to", "2026-12-31", "--now", "2027-01-10T09:00")
+    assert done.code == 0, done.err
+    assert "6 x lembrete; 6 x aviso; 5 x pendencia" in done.out
+
+
+def test_the_fields_of_a_ladder_are_listed_with_samples(ladder: Path, cli: Cli) -> None:
+    names = {item["field"]: item["sample"] for item in cli("models", "fields", "cobranca", "--json").json["items"]}
+    assert names["invoice.due"] == "2026-11-30"
+    assert {"total", "numbers", "invoices", "stage", "customer.name"} <= names.keys()

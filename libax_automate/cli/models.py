@@ -108,14 +108,15 @@ def test(
     session: Session,
     model: Model,
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Where the test goes: your own address.")],
-    person: Annotated[str, typer.Option("--as", metavar="PERSON", help="Whose data it is made with: the id in the source.")],
+    person: Annotated[str, typer.Option("--as", metavar="PERSON", help="Whose data it is made with: the record's id in the source.")],
+    step: Annotated[str | None, typer.Option("--step", metavar="STEP", help="Which step of a ladder; default: the first.")] = None,  # noqa: PT028 - a command, no test
 ) -> None:
     """Send me what somebody else would get: that person's data, my address; nothing is recorded as sent."""
     from libax_automate.engine.trial import send_trial
 
     space = session.space
     profile, spec = space.model(model)
-    trial = send_trial(space, profile, spec, person=person, to=to)
+    trial = send_trial(space, profile, spec, person=person, to=to, step=step)
     if session.out.json:
         session.out.object(
             {"model": spec.name, "profile": profile.name, "person": person, "to": trial.to, "app": trial.app, "subject": trial.subject,

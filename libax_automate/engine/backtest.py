@@ -24,7 +24,7 @@ from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.walltime import Slot, midnight
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import UsageError
-from libax_automate.model import Candidate, Model
+from libax_automate.model import Candidate, Model, Sent, SentState, covered
 from libax_automate.record import BadRow, Money, Query, Record
 
 #: when a record came into being, by the first of these that it has
@@ -67,6 +67,7 @@ def backtest(space: Workspace, profile: Profile, spec: ModelSpec, first: date, l
     # no database: what has really been sent must not hide what would have been
     blind = Workspace((profile,), Path("/nonexistent/automate.db"), space.catalogue, space.clock, space.redactor)
     ledger: set[tuple[str, str, str]] = set()
+    heard: dict[str, dict[str, Sent]] = {}
     previous = start
     plain = replace(spec, approve=False)
     for slot in slots(
@@ -76,8 +77,12 @@ def backtest(space: Workspace, profile: Profile, spec: ModelSpec, first: date, l
         day = slot.local.date()
         moment = Moment(slot=slot, first=day, last=day, bookmark=previous, since=start, now=slot.instant)
         plan = ReplayedPlan(blind, profile, plain, recipe, moment, archive=archive)
-        for draft in plan.drafts:
-            _count(found, draft, plan, slot, ledger)
+        plan.said = lambda: heard
+        left = [(draft, at) for draft in plan.drafts if (at := _count(found, draft, plan, slot, ledger)) is not None]
+        for draft, sent_on in left:
+            # a ladder goes by what it said before: here it said it
+            for name in covered(draft.occasion):
+                heard.setdefault(name, {})[draft.step] = Sent(sent_on, SentState.SENT, "replayed")
         previous = slot.instant
     if not found.runs:
         raise UsageError(f"{spec.name} does not fire between {first} and {last}", hint=f"automate calendar {first:%Y-%m}")
@@ -91,13 +96,14 @@ def backtest(space: Workspace, profile: Profile, spec: ModelSpec, first: date, l
 _TICK = timedelta(microseconds=1)
 
 
-def _count(found: Replayed, draft: Draft, plan: ReplayedPlan, slot: Slot, ledger: set[tuple[str, str, str]]) -> None:
+def _count(found: Replayed, draft: Draft, plan: ReplayedPlan, slot: Slot, ledger: set[tuple[str, str, str]]) -> date | None:
+    """Count a draft; the day on which it would have left, None where it would not."""
     if draft.verdict is Verdict.EXCLUDED:
         found.reasons[draft.reason] += 1
-        return
+        return None
     key = (draft.step, draft.person, draft.occasion)
     if key in ledger:
-        return
+        return None
     ledger.add(key)
     at = draft.not_before or slot.instant
     day = at.astimezone(plan.profile.timezone).date()
@@ -109,6 +115,7 @@ def _count(found: Replayed, draft: Draft, plan: ReplayedPlan, slot: Slot, ledger
     paid = _instant(record.get("paid_at"), plan.profile.timezone) if record is not None else None
     if paid is not None and paid <= at and not draft.step.startswith(("baixa", "remover")):
         found.after_paid.append((day, draft.person, draft.name, draft.step))
+    return day
 
 
 class ReplayedPlan(Plan):

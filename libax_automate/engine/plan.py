@@ -102,6 +102,8 @@ class Plan:
     moment: Moment
     #: consult the ledger, so that what is known shows as excluded with the message that says so
     look_up: bool = True
+    #: what has been said, where that is not in the ledger: a period that is replayed
+    said: Callable[[], Mapping[str, Mapping[str, Sent]]] | None = None
     bad_rows: list[BadRow] = field(default_factory=list)
     bad: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"send": 0, "excluded": 0, "held": 0})
@@ -144,7 +146,7 @@ class Plan:
             now=now, timezone=self.profile.timezone, slot=self.moment.slot.local, first=self.moment.first, last=self.moment.last,
             bookmark=self.moment.bookmark, since=self.moment.since, baseline=self.moment.baseline,
             fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
-            said=lambda: said_of(store, self.profile, self.spec),
+            said=self.said or (lambda: said_of(store, self.profile, self.spec)),
             consents=lambda: store.people.consents(self.profile.name) if store else {},
         )  # fmt: skip
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from libax_automate.connector import Sender, Source
 from libax_automate.engine import outbox
@@ -16,6 +17,7 @@ from libax_automate.errors import NotFound, ProfileError, UsageError
 from libax_automate.message import Channel, Receipt
 from libax_automate.model import Candidate
 from libax_automate.normalise import email_of, mobile_of
+from libax_automate.people import person_of
 from libax_automate.record import Query, Record
 
 
@@ -30,11 +32,12 @@ class Trial:
     receipt: Receipt
 
 
-def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: str, to: str) -> Trial:
+def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: str, to: str, step: str | None = None) -> Trial:
     """Compose the model's message for ``person`` and hand it to its app with ``to`` as the address.
 
-    Audience, conditions and guard rails are left out: the wording is what is looked at. Raises NotFound where the source has no such
-    person, ConnectorError as a real send would.
+    ``step`` names the step of a ladder; without it the first is sent, unless the model itself has a wording. Audience, conditions and
+    guard rails are left out: the wording is what is looked at. Raises NotFound where the source has no such record, ConnectorError as a
+    real send would.
     """
     if spec.webhook is not None:
         raise UsageError(f"{spec.name} sends a list to {spec.webhook!r}, not messages to people", hint="automate apps test " + spec.webhook)
@@ -51,7 +54,7 @@ def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: s
         expires="365d",
     )
     plan = plan_model(space, profile, plain)
-    candidate = next(_candidates(space, profile, plain, person), None)
+    candidate = next(_candidates(space, profile, plain, person, _step(spec, step)), None)
     if candidate is None:
         raise NotFound(f"no {plan.recipe.entity_name()} record has the id {person!r}", hint=f"automate plan {spec.name} shows ids")
     bare = replace(profile, defaults=replace(profile.defaults, quiet=None, send_weekdays=None))
@@ -76,25 +79,36 @@ def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: s
     return Trial(app.name, address, draft.subject, draft.text, receipt)
 
 
-def _candidates(space: Workspace, profile: Profile, spec: ModelSpec, person: str) -> Iterator[Candidate]:
+def _step(spec: ModelSpec, wanted: str | None) -> str:
+    names = [each.name for each in spec.steps]
+    if wanted is None:
+        own = spec.wording.text or spec.wording.html or spec.wording.template
+        return names[0] if names and not own else ""
+    if wanted not in names:
+        raise NotFound(f"{spec.name} has no step {wanted!r}", hint=f"its steps: {', '.join(names) or 'none'}")
+    return wanted
+
+
+def _candidates(space: Workspace, profile: Profile, spec: ModelSpec, person: str, step: str) -> Iterator[Candidate]:
     recipe = space.recipe(spec)
     if spec.source is None:
         return
-    samples = dict(recipe.placeholders)
     with space.opened(profile, profile.apps[spec.source]) as source:
         assert isinstance(source, Source)
         for record in source.fetch(recipe.entity_name(), Query(ids=frozenset({person}))):
             if isinstance(record, Record) and record.id == person:
                 # what the recipe would add (an age …) is shown by its sample
-                yield Candidate(record=_with_address(record), occasion="test", extra=samples, recipient=_recipient(record))
+                recipient = _recipient(source, record)
+                yield Candidate(record=_with_address(record), occasion="test", extra=recipe.sample(record), recipient=recipient, step=step)
                 return
 
 
-def _recipient(record: Record) -> Record | None:
-    for field in ("customer", "contact"):
-        if isinstance(record.get(field), Record):
-            return _with_address(record[field])
-    return None
+def _recipient(source: Source[Any], record: Record) -> Record | None:
+    person = person_of(record)
+    if isinstance(person, str) and "contacts" in source.entities():
+        found = source.fetch("contacts", Query(ids=frozenset({person})))
+        person = next((each for each in found if isinstance(each, Record) and each.id == person), None)
+    return _with_address(person) if isinstance(person, Record) else None
 
 
 def _with_address(record: Record) -> Record:

@@ -345,6 +345,12 @@ class Billing(ax.Model[BillingOptions]):
         day = min((end for end in ends if end is not None), default=None)
         return None if day is None else datetime.combine(day, time(), tzinfo=run.timezone)
 
+    def sample(self, record: ax.Record) -> Mapping[str, Any]:
+        """What a message about this invoice alone would say."""
+        alone = {"count": 1, "numbers": _number(record), "invoices": [record]}
+        total = _total([record], "balance")
+        return {**self.placeholders, **alone, **({"total": total} if total is not None else {})}
+
     # -- telling ---------------------------------------------------------------------------------------------------------
 
     def story(self, run: ax.Run, records: Sequence[ax.Record]) -> Iterator[str]:

@@ -217,6 +217,42 @@ def test_steps_have_their_own_channel_app_and_wording() -> None:
         composed(candidate(step="nope"), spec=spec)
 
 
+def test_whom_the_channel_does_not_reach_hears_by_the_next_that_does() -> None:
+    spec = model(channel=Channel.SMS, fallback=(Channel.EMAIL,), wording=Wording(text="Olá", subject="Um"))
+    assert composed(spec=spec).channel is Channel.SMS
+    without = composed(candidate(person(mobile=None)), spec=spec)
+    assert (without.channel, without.app, without.to, without.subject) == (Channel.EMAIL, "brevo", "ana@example.com", "Um")
+    wrong = person(mobile=None, problems={"mobile": "is no number"})
+    assert composed(candidate(wrong), spec=spec).channel is Channel.EMAIL
+    unwanted = composed(spec=spec, suppressed=lambda channel, _: "opted out" if channel is Channel.SMS else None)
+    assert unwanted.channel is Channel.EMAIL
+    assert reason(composed(candidate(person(mobile=None, email=None)), spec=spec)) == "no mobile"
+
+
+def test_beside_a_template_the_text_is_what_the_fallbacks_say() -> None:
+    wording = Wording(template="aviso", vars=("first_name",), text="Olá {{ first_name }}", extra={"department": "x"})
+    step = StepSpec(name="aviso", options={}, channel=Channel.SMS, fallback=(Channel.EMAIL,), wording=wording)
+    spec = model(steps=(step,), wording=Wording(subject="Do modelo"))
+    first = composed(candidate(step="aviso"), spec=spec)
+    assert (first.payload["template"], first.payload["vars"], "text" in first.payload) == ("aviso", ["Ana"], False)
+    other = composed(candidate(person(mobile=None), step="aviso"), spec=spec)
+    assert (other.payload["text"], other.subject) == ("Olá Ana", "Do modelo")
+    assert not other.payload.keys() & {"template", "vars", "extra"}
+
+
+def test_a_fallback_without_a_text_or_an_app_is_the_models_fault() -> None:
+    silent = model(channel=Channel.SMS, fallback=(Channel.EMAIL,), wording=Wording(template="aviso"))
+    with pytest.raises(ProfileError, match="email has no text"):
+        composed(spec=silent)
+    with pytest.raises(ProfileError, match="no app sends whatsapp"):
+        composed(spec=model(channel=Channel.SMS, fallback=(Channel.WHATSAPP,)))
+
+
+def test_the_further_records_of_a_message_are_kept_with_its_conditions() -> None:
+    who = candidate(still={"status": frozenset({"active"})}, also=("8", "9"))
+    assert composed(who).also == ("8", "9")
+
+
 def test_a_ladder_whose_steps_all_speak_needs_no_wording_of_its_own() -> None:
     spec = model(steps=(StepSpec(name="aviso", options={}, wording=Wording(text="Aviso")),), wording=Wording())
     assert composed(candidate(step="aviso"), spec=spec).payload["text"] == "Aviso"

@@ -26,7 +26,7 @@ OFF = set(DAYS[30:35])
 PAUSED = set(DAYS[60:65])
 HOLIDAYS = {date(2026, 10, 5), date(2026, 11, 1), date(2026, 12, 1), date(2026, 12, 8), date(2026, 12, 25)}
 STEPS = ("lembrete", "aviso", "firme", "pendencia", "cartorio")
-GAP = 2
+GAP = 6
 
 PROFILE = """
 name = "empresa"
@@ -56,7 +56,7 @@ at = "09:00"
 channel = "sms"
 days = "business"
 country = "PT"
-gap = "2d"
+gap = "6d"
 text = "{{ stage }}|{{ invoice.id }}"
 steps = [
   { stage = "lembrete" },
