@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from libax_connector_opa_suite import OpaOptions, OpaSuite
-from libax_connector_opa_suite.allowance import Allowance
 from pydantic import ValidationError
 
 import libax_automate as ax
@@ -205,11 +204,21 @@ def test_what_is_left_of_the_day(service: Service, reply: Reply, left: Decimal |
     assert made(service.url).balance() == left
 
 
-def test_an_allowance_nobody_can_read_limits_nothing() -> None:
-    def unreadable(channel: str) -> Decimal | None:
-        raise ax.InputDataError(f"{channel} is garbage")
+@pytest.mark.parametrize("reply", [Reply(200, b"<html>"), Reply(200, []), Reply(400, {"message": "no templates here"}), Reply(404, {})])
+def test_a_channel_without_a_readable_allowance_is_not_limited(service: Service, reply: Reply) -> None:
+    service.on(LIMITS, reply)
+    opa = made(service.url)
+    assert opa.send(TEXT).id
+    assert opa.send(TEXT).id
+    assert [request.path for request in service.requests].count(LIMITS) == 1
 
-    Allowance(unreadable).take(CHANNEL)
+
+@pytest.mark.parametrize(("status", "error"), [(401, ax.AccountError), (429, ax.RateLimited), (503, ax.Transient), (500, ax.Transient)])
+def test_an_account_that_fails_when_asked_for_its_allowance_sends_nothing(service: Service, status: int, error: type[Exception]) -> None:
+    service.on(LIMITS, Reply(status, {}))
+    with pytest.raises(error):
+        made(service.url).send(TEXT)
+    assert {request.path for request in service.requests} == {LIMITS}
 
 
 @pytest.mark.parametrize(

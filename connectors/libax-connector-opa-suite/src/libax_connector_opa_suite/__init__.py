@@ -22,7 +22,7 @@ _VALUES = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 #: rows of one page
 _PAGE = 100
 #: the only status of a channel, or of a template that has one, that may send
-_ACTIVE = frozenset({"a", "active", "ativo", "approved", "aprovado"})
+_ACTIVE = frozenset({"a", "active", "ativo", "ativa", "approved", "aprovado", "true"})
 
 
 class OpaOptions(ax.Options):

@@ -25,14 +25,15 @@ class Allowance:
         self._now = SystemClock().monotonic
 
     def take(self, channel: str) -> None:
-        """Count one message; raises RateLimited when none is left, or the error of asking. An answer nobody can read limits nothing."""
+        """Count one message; raises RateLimited when none is left, or the error of asking. A channel that
+        has no such answer, or one nobody can read, is not limited."""
         with self._lock:
             since, left = self._left.get(channel, (0.0, Decimal(0)))
             if channel not in self._left or self._now() - since >= KEPT or left == 0:
                 try:
                     left = self._ask(channel)
-                except ax.InputDataError:
-                    left = None
+                except (ax.InputDataError, ax.ContentError, ax.SetupError, ax.RecipientError):
+                    left = None  # a channel that cannot be asked: the send itself will tell
                 since = self._now()
             if left is not None and left <= 0:
                 self._left.pop(channel, None)

@@ -55,7 +55,7 @@ class WhatsAppCloud(ax.Sender[WhatsAppOptions, ax.Text]):
     unverified = (
         "biz_opaque_callback_data, which carries our id and key, and parameter_name of named values stand in Meta's pages, not in its document",
         "an accepted message may still fail: Meta then tells a webhook, which this connector does not listen to",
-        "errors 131000 and 1 are taken as in doubt: Meta calls them unknown",
+        "errors 131000 and 1 with a 5xx are taken as in doubt: Meta calls them unknown",
     )
     default_rate = "20/s"
 
