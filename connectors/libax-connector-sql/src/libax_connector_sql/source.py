@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -195,12 +196,13 @@ class SqlSource(ax.Source[SqlOptions]):
         """The rows of ``entity``'s query that match, as far as the database can tell; ids of other entities become their records."""
         plan = self._plan(entity)
         relations = {key: other for key, other in plan.relations.items() if other in self.options.queries and other != entity}
-        for rows in self._batches(plan, query):
-            for key, other in relations.items():
-                self._relate([row for row in rows if isinstance(row, ax.Record)], key, self._plan(other))
-            yield from rows
+        with closing(self._batches(plan, query)) as batches:
+            for rows in batches:
+                for key, other in relations.items():
+                    self._relate([row for row in rows if isinstance(row, ax.Record)], key, self._plan(other))
+                yield from rows
 
-    def _batches(self, plan: _Plan, query: ax.Query) -> Iterator[list[ax.Record | ax.BadRow]]:
+    def _batches(self, plan: _Plan, query: ax.Query) -> Generator[list[ax.Record | ax.BadRow], None, None]:
         from libax_connector_sql import selection
 
         database = self._opened()
@@ -212,13 +214,15 @@ class SqlSource(ax.Source[SqlOptions]):
             conditions = list(plan.conditions.of(part, plan.binds)) if plan.wraps else []
             with database.reading(plan.entity) as reading:
                 number = 0
-                stream = reading.stream(_around(statement, *conditions) if conditions else statement, values, self.options.batch)
-                if tuple(name for name, _ in stream.columns) != plan.names:
-                    self._plans.pop(plan.entity, None)
-                    raise ax.InputDataError(f"the columns of {plan.entity} changed while it was read", hint="run it again")
-                for rows in stream.batches(self.options.batch):
-                    yield [plan.record(row, number) for number, row in enumerate(rows, number + 1)]
-                    number += len(rows)
+                asked = _around(statement, *conditions) if conditions else statement
+                # a reader that stops early leaves no cursor open on the server
+                with closing(reading.stream(asked, values, self.options.batch)) as stream:
+                    if tuple(name for name, _ in stream.columns) != plan.names:
+                        self._plans.pop(plan.entity, None)
+                        raise ax.InputDataError(f"the columns of {plan.entity} changed while it was read", hint="run it again")
+                    for rows in stream.batches(self.options.batch):
+                        yield [plan.record(row, number) for number, row in enumerate(rows, number + 1)]
+                        number += len(rows)
 
     def _relate(self, records: list[ax.Record], key: str, plan: _Plan) -> None:
         """Put the records that ``key`` names in place of their ids, with one more statement for the batch."""
