@@ -56,7 +56,10 @@ class Bulk(ax.Sender[BulkOptions, ax.Message]):
         self.client.close()
 
     def send(self, message: ax.Message) -> ax.Receipt:
-        raise NotImplementedError  # the engine sends through send_batch
+        (answer,) = self.send_batch([message])
+        if isinstance(answer, ax.Receipt):
+            return answer
+        raise answer
 
     def send_batch(self, messages: Sequence[ax.Message]) -> Sequence[ax.Receipt | ax.ConnectorError]:
         rows = [{"id": each.id, "to": each.to, "text": each.text} for each in messages if isinstance(each, ax.Text)]
