@@ -25,8 +25,10 @@ class Allowance:
         self._now = SystemClock().monotonic
 
     def take(self, channel: str) -> None:
-        """Count one message; raises RateLimited when none is left, or the error of asking. A channel that
-        has no such answer, or one nobody can read, is not limited."""
+        """Count one message; raises RateLimited when none is left, or the error of asking.
+
+        A channel that has no such answer, or one that nobody can read, is not limited.
+        """
         with self._lock:
             since, left = self._left.get(channel, (0.0, Decimal(0)))
             if channel not in self._left or self._now() - since >= KEPT or left == 0:
