@@ -19,6 +19,7 @@ from libax_automate.engine.workspace import FREE_PLAN, Workspace
 from libax_automate.errors import AutomateError, Problem
 from libax_automate.message import Channel
 from libax_automate.model import Model
+from libax_automate.placeholder import listed
 
 _CAPABILITY = {channel: capability for capability, channel in CHANNELS.items()}
 _PLACED = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
@@ -248,6 +249,7 @@ class _Check:
         # one template may be there in several languages, of which not all are active
         same = sorted((each for each in known if each.id == wording.template), key=lambda each: not each.active)
         found = same[0] if same else None
+        given = sum(len(listed(each)) for each in wording.vars)
         if found is None:
             close = _near_template(str(wording.template), known)
             self.problem(
@@ -259,12 +261,12 @@ class _Check:
             self.problem(
                 (*place, "template"), f"{spec.name}: template {wording.template!r} is not active at {app!r} (LX-79)", "activate it there"
             )
-        elif found.variables is not None and wording.vars and len(wording.vars) != len(found.variables):
+        elif found.variables is not None and not wording.params and given != len(found.variables):
             wants = ", ".join(found.variables) or "none"
             self.problem(
                 (*place, "vars"),
-                f"{spec.name}: template {wording.template!r} wants {len(found.variables)} values ({wants}), not {len(wording.vars)}",
-                "correct vars",
+                f"{spec.name}: template {wording.template!r} wants {len(found.variables)} values ({wants}), not {given}",
+                "correct vars: as many fields, in the template's order (IC-09)",
             )
 
     def _files(self, spec: ModelSpec, loc: Loc) -> None:
