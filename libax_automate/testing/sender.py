@@ -166,6 +166,23 @@ class SenderContract(CallContract):
         assert isinstance(third, Receipt), f"the third was accepted, its outcome is {third!r}"
         assert isinstance(second, ConnectorError), f"the second was refused, its outcome is {second!r}"
 
+    def test_a_batch_goes_under_its_messages_keys(self, wire: Wire, connector: Any) -> None:
+        """The engine hands a batch without an answer over again: it must be the same request then, and another one for other keys."""
+        if not {Capability.BATCH, Capability.IDEMPOTENCY_KEY} <= connector.offers():
+            pytest.skip("it declares no batch, or no idempotency key")
+        channel = self.channels(connector)[0]
+        if any(some is not None and channel not in some for some in (connector.batch_channels, connector.key_channels)):
+            pytest.skip(f"{channel} has no batch, or no key")
+        assert self.accepted_batch is not None, "set accepted_batch to the reply to three accepted messages"
+        messages = [self.made(connector, f"text {number}", number) for number in (1, 2, 3)]
+        others = [replace(message, key=f"7d1c9a52-0000-4000-9000-{number:012d}") for number, message in enumerate(messages)]
+        wire.answer(self.accepted_batch)
+        for batch in (messages, messages, others):
+            connector.send_batch(batch)
+        first, again, other = (self.key_places(request) for request in wire.requests)
+        assert first == again, "two tries of one batch differ: the service cannot know the second for the first"
+        assert first != other, "a batch of other keys is the same request: no key of its messages is in it"
+
     def test_templates_are_listed(self, wire: Wire, connector: Any, tmp_path: Path) -> None:
         """``automate apps templates`` shows them all, inactive ones included, each by an id."""
         if Capability.TEMPLATES not in connector.offers():

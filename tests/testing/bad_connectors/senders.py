@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -301,6 +302,22 @@ class BatchAgain(Postbox):
             return super().send_batch(messages)
         except ax.OutcomeUnknown:
             return super().send_batch(messages)
+
+
+@case(PostboxContract, "a_batch_goes_under_its_messages_keys")
+class KeylessBatch(Postbox):
+    """Its single messages carry a key, its batches none."""
+
+    def send_batch(self, messages: Sequence[Either]) -> Sequence[ax.Receipt | ax.ConnectorError]:
+        return super().send_batch([replace(message, key="none") for message in messages])
+
+
+@case(PostboxContract, "a_batch_goes_under_its_messages_keys")
+class RandomBatch(Postbox):
+    """Every try of a batch has a key of its own."""
+
+    def send_batch(self, messages: Sequence[Either]) -> Sequence[ax.Receipt | ax.ConnectorError]:
+        return super().send_batch([replace(message, key=str(uuid.uuid4())) for message in messages])
 
 
 @case(PostboxContract, "a_batch_tells_the_refused_from_the_accepted")
