@@ -292,3 +292,20 @@ def test_the_fields_of_a_ladder_are_listed_with_samples(ladder: Path, cli: Cli) 
     names = {item["field"]: item["sample"] for item in cli("models", "fields", "cobranca", "--json").json["items"]}
     assert names["invoice.due"] == "2026-11-30"
     assert {"total", "numbers", "invoices", "stage", "customer.name"} <= names.keys()
+
+
+@pytest.mark.parametrize("name", ["ixc-aniversario", "ixc-cobranca"])
+def test_the_variant_over_opa_suite_is_valid_too(name: str, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("libax_connector_opa_suite", reason="the connector is not installed")
+    made = folder(name, home, monkeypatch)
+    text = (made / "profiles.toml").read_text(encoding="utf-8")
+    head, mark, tail = text.partition("# [apps.opa]\n")
+    lines, gap, rest = tail.partition("\n\n")
+    text = head + mark[2:] + "\n".join(line.removeprefix("# ") for line in lines.splitlines()) + gap + rest
+    (made / "profiles.toml").write_text(text.replace('whatsapp = "saida"', 'whatsapp = "opa"'), encoding="utf-8")
+    monkeypatch.setenv("OPA_TOKEN", "not-a-token")
+    done = cli("check", "--now", "2026-09-30T12:00")
+    assert (done.code, done.err) == (0, "")
+    day = EVE if name == "ixc-aniversario" else "2026-10-06"
+    planned = cli("plan", name.removeprefix("ixc-"), "--on", day, "--json").json["items"]
+    assert "opa" in {item["app"] for item in planned if item["verdict"] == "send"}

@@ -8,31 +8,15 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
-from typing import Any, ClassVar, Literal, Self
-
-from pydantic import Field, field_validator, model_validator
+from typing import Any, ClassVar
 
 import libax_automate as ax
 from libax_automate.people import person_of, with_people
 from libax_automate.plugins.billing_ladder import Due, Ladder, Rung
-from libax_automate.plugins.billing_when import Days, When, holidays_of, when_of
+from libax_automate.plugins.billing_options import ONLY_AFTER, STAGES, BillingOptions, BillingStep
+from libax_automate.plugins.billing_when import Days, When, when_of
 
 _STATUSES = frozenset({"open", "paid", "cancelled", "renegotiated"})
-#: stage -> when it is due unless the profile says otherwise
-STAGES: Mapping[str, str] = {
-    "lembrete": "due - 3d",
-    "aviso": "due + 2d",
-    "pendencia": "previous + 5d",
-    "agendar": "previous + 7d",
-    "presencial": "previous + 10d",
-    "cartorio": "previous + 15d",
-    "baixa": "on paid",
-    "cancelamento": "on cancelled",
-    "renegociacao": "on renegotiated",
-    "remover-negativacao": "on paid",
-}
-#: the stage without which a removal has nothing to remove
-_ONLY_AFTER = {"remover-negativacao": ("cartorio",)}
 #: the date of an event, by status
 _DATED = {"paid": "paid_at", "cancelled": "changed_at", "renegotiated": "changed_at"}
 #: payments reach a source days after they were made
@@ -41,49 +25,6 @@ _LOOKBACK = timedelta(days=7)
 _FORGOTTEN = timedelta(days=400)
 _CHUNK = 500
 _WORDS = {ax.SentState.SENT: "sent", ax.SentState.OPEN: "waits since", ax.SentState.OVER: "not sent", ax.SentState.VOID: "held back"}
-
-
-class BillingOptions(ax.Options):
-    """Options of the billing model."""
-
-    days: Literal["calendar", "business"] = Field("calendar", description="What the steps count: all days, or business days.")
-    country: str | None = Field(None, description="Whose public holidays are no business days: an ISO 3166 code, such as BR.")
-    subdivision: str | None = Field(None, description="A part of it with holidays of its own, such as SP.")
-    closed: tuple[date, ...] = Field((), description="Further days without business, such as a town's holiday.")
-    exit: tuple[Literal["paid", "cancelled", "renegotiated"], ...] = Field(
-        ("paid", "cancelled", "renegotiated"), description="Statuses that end the ladder; asked again when a message is about to leave."
-    )
-    gap: str = Field("1d", pattern=r"^\d{1,3}d$", description="Least days between two steps of one invoice, or of one customer.")
-    group: Literal["invoice", "customer"] = Field("invoice", description="customer = one message for all invoices at the same step.")
-    min_balance: Decimal = Field(Decimal("0.01"), ge=0, description="Smallest debt that is written about.")
-    backlog: bool = Field(False, description="Takes up invoices whose steps were due before the model was first seen.")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.days == "business" and self.country is None:
-            raise ValueError('business days need to know whose holidays they leave out: country = "BR"')
-        if self.subdivision is not None and self.country is None:
-            raise ValueError("subdivision is a part of a country, which is missing")
-        if self.country is not None:
-            holidays_of(self.country, self.subdivision)
-        return self
-
-
-class BillingStep(ax.Options):
-    """The billing model's own keys of a step."""
-
-    stage: str = Field("", description="The stage, where the step has another name.")
-    when: str | None = Field(None, description='"due - 3d", "due + 2d", "previous + 5d" or "on paid"; default: the stage\'s.')
-    days: Literal["calendar", "business"] | None = Field(None, description="What this step counts; default: the model's.")
-    group: Literal["invoice", "customer"] | None = Field(None, description="One message per invoice or per customer; default: the model's.")
-    only_if_sent: ax.Strings = Field((), description="Steps or stages of which one has to have left before.")
-
-    @field_validator("when")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            when_of(value)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +89,7 @@ class Billing(ax.Model[BillingOptions]):
             assert isinstance(options, BillingStep)
             stage = options.stage or step.name
             text = options.when or STAGES.get(stage)
-            only_if = options.only_if_sent or _ONLY_AFTER.get(stage, ())
+            only_if = options.only_if_sent or ONLY_AFTER.get(stage, ())
             made.append(_Written(step.name, stage, when_of(text) if text else None, only_if, options))
         return made
 

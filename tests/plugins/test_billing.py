@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from libax_automate.model import Candidate, Sent, SentState, Step, covered, covering
-from libax_automate.plugins.billing import STAGES, Billing, BillingOptions, BillingStep, automate_models
+from libax_automate.plugins.billing import Billing, automate_models
+from libax_automate.plugins.billing_options import STAGES, BillingOptions, BillingStep
 from libax_automate.plugins.billing_when import Days, When, when_of
 from libax_automate.record import Money, Record
 from libax_automate.testing import ModelContract
