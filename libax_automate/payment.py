@@ -13,7 +13,9 @@ from libax_automate.errors import ContentError
 def cents_of(amount: Decimal, currency: str = "EUR", *, least: str = "0.01", most: str = "999999.99") -> int:
     """``amount`` of euros in cents; raises ContentError where it is another currency, has fractions of a cent, or is out of bounds."""
     if currency != "EUR":
-        raise ContentError(f"a payment reference is in EUR, not in {currency or 'an unknown currency'}", hint="bill this customer in another way")
+        raise ContentError(
+            f"a payment reference is in EUR, not in {currency or 'an unknown currency'}", hint="bill this customer in another way"
+        )
     if not amount.is_finite() or not Decimal(least) <= amount <= Decimal(most):
         raise ContentError(f"{amount} EUR cannot be asked for by reference", hint=f"the operator takes {least} to {most}")
     cents = amount * 100

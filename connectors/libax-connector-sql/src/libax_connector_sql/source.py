@@ -148,7 +148,7 @@ class SqlSource(ax.Source[SqlOptions]):
         'Keep the password outside the profile: `password = { env = "ERP_PASSWORD" }`.'
     )
     limits = "One connection per running model; each statement ends after timeout (60 s)."
-    verified = "tested on SQLite and on PostgreSQL 16 servers"
+    verified = "tested on SQLite and on a PostgreSQL 18 server"
     unverified: ClassVar[tuple[str, ...]] = (
         "MySQL, MariaDB, SQL Server and Oracle are written for by their documentation and were not tried on a server",
         "SQL Server and Oracle know no read-only session: there the user's rights are the guard (nothing is ever committed)",
