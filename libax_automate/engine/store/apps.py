@@ -18,9 +18,20 @@ SELECT a.paused_at, max(a.throttled_until, c.throttled_until),
 FROM apps a JOIN credentials c ON c.id = a.credential_id WHERE a.id = ?
 """
 
+# out of the partial indexes alone, whatever the size of the ledger; ids grow with time, so the first one is the oldest
 _COUNTS = """
-SELECT app_id, state, count(*), min(created_at), min(not_before) FROM messages INDEXED BY {index}
-WHERE {where} GROUP BY app_id, state
+SELECT app_id, state, number, (SELECT created_at FROM messages WHERE id = first), next_at FROM (
+  SELECT app_id, 'waiting' AS state, count(*) AS number, min(id) AS first, min(not_before) AS next_at
+  FROM messages INDEXED BY messages_waiting WHERE state = 'waiting' GROUP BY app_id
+  UNION ALL SELECT app_id, state, count(*), min(id), 0.0
+  FROM messages INDEXED BY messages_open WHERE state IN ('sending', 'failed', 'in_doubt') GROUP BY app_id, state
+)
+"""
+
+# the program's own messages are few: they are found by model
+_SYSTEM = """
+SELECT m.app_id, m.state, count(*) FROM models s CROSS JOIN messages m ON m.model_id = s.id
+WHERE s.system = 1 AND m.state IN ('waiting', 'sending', 'failed', 'in_doubt') GROUP BY 1, 2
 """
 
 
@@ -91,14 +102,10 @@ class Apps:
     def rows(self, now: float, *, profiles: frozenset[str] | None = None, system: bool = False) -> list[AppRow]:
         """Every app with its counts, in order of profile and name; notices do not count unless ``system``."""
         counts: dict[int, dict[str, tuple[int, float, float]]] = {}
-        for index, where in (("messages_waiting", "state = 'waiting'"), ("messages_open", "state IN ('sending', 'failed', 'in_doubt')")):
-            for app_id, state, count, oldest, next_at in self.db.rows(_COUNTS.format(index=index, where=where)):
-                counts.setdefault(app_id, {})[state] = (count, oldest, next_at)
+        for app_id, state, count, oldest, next_at in self.db.rows(_COUNTS):
+            counts.setdefault(app_id, {})[state] = (count, oldest, next_at)
         if not system:
-            for app_id, state, count in self.db.rows(
-                "SELECT m.app_id, m.state, count(*) FROM models s JOIN messages m ON m.model_id = s.id "
-                "WHERE s.system = 1 AND m.state IN ('waiting', 'sending', 'failed', 'in_doubt') GROUP BY 1, 2"
-            ):
+            for app_id, state, count in self.db.rows(_SYSTEM):
                 whole, oldest, next_at = counts.get(app_id, {}).get(state, (0, 0.0, 0.0))
                 if whole:
                     counts[app_id][state] = (whole - count, oldest, next_at)

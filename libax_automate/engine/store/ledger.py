@@ -70,16 +70,21 @@ class Ledger:
 
     def waiting(self, profiles: frozenset[str] | None = None) -> int:
         """How many messages wait, notices apart."""
-        rows = self.db.rows(
-            "SELECT s.profile, count(*) FROM messages m JOIN models s ON s.id = m.model_id WHERE m.state = 'waiting' AND s.system = 0 GROUP BY 1"
-        )
-        return sum(int(count) for profile, count in rows if profiles is None or profile in profiles)
+        return self.open_count(MessageState.WAITING, profiles)
 
     def open_count(self, state: MessageState, profiles: frozenset[str] | None = None) -> int:
         """How many messages are in an open state, notices apart."""
+        if state is MessageState.WAITING:
+            held = "INDEXED BY messages_waiting WHERE state = 'waiting'"
+        else:
+            # the index's own condition, so that SQLite may use it
+            held = f"INDEXED BY messages_open WHERE state IN ('sending', 'failed', 'in_doubt') AND state = '{MessageState(state)}'"
+        # out of the index alone; the program's own messages are few and found by model
         rows = self.db.rows(
-            "SELECT s.profile, count(*) FROM messages m JOIN models s ON s.id = m.model_id "
-            f"WHERE m.state = '{MessageState(state)}' AND s.system = 0 GROUP BY 1"
+            f"SELECT a.profile, c.number FROM (SELECT app_id, count(*) AS number FROM messages {held} GROUP BY app_id) c "
+            "JOIN apps a ON a.id = c.app_id UNION ALL "
+            "SELECT s.profile, -count(*) FROM models s CROSS JOIN messages m ON m.model_id = s.id "
+            f"WHERE s.system = 1 AND m.state = '{MessageState(state)}' GROUP BY 1"
         )
         return sum(int(count) for profile, count in rows if profiles is None or profile in profiles)
 

@@ -211,7 +211,8 @@ class Queue:
             "SELECT m.id, m.attempts, m.app_id, m.model_id, m.task_id, m.step, m.person, m.occasion, m.channel, m.recipient, m.payload, "
             "a.key, m.tries, a.started_at, m.activity, m.still, "
             "(SELECT min(f.started_at) FROM attempts f WHERE f.message_id = m.id AND f.key = a.key) "
-            "FROM messages m JOIN attempts a ON a.message_id = m.id AND a.n = m.attempts WHERE m.state = 'sending' ORDER BY m.id"
+            "FROM messages m INDEXED BY messages_open JOIN attempts a ON a.message_id = m.id AND a.n = m.attempts "
+            "WHERE m.state IN ('sending', 'failed', 'in_doubt') AND m.state = 'sending' ORDER BY m.id"
         )
         return [Claimed(*row) for row in rows]
 
