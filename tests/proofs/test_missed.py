@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -59,7 +60,7 @@ OUTAGES = [
 DOWN = datetime(2026, 10, 7, 8, 30, tzinfo=UTC)
 
 
-def of_cron(hours: set[int], weekdays: range | tuple[int, ...], after: datetime, until: datetime) -> list[datetime]:
+def of_cron(hours: set[int], weekdays: Sequence[int], after: datetime, until: datetime) -> list[datetime]:
     """The instants on the hour at which the wall in Lisbon shows one of the hours; by hand."""
     moment, found = after.replace(minute=0) + timedelta(hours=1), []
     while moment <= until:

@@ -119,7 +119,7 @@ def test_every_released_schema_is_brought_up_to_date_with_its_data(version: int,
     path.parent.mkdir()
     of_schema(version, path)
     before = facts(path)
-    old = shutil.copy(path, tmp_path / "as-it-was.db")
+    old = Path(shutil.copy(path, tmp_path / "as-it-was.db"))
     done = cli("db", "migrate", "--db", path, "--json")
     assert done.code == 0, done
     assert (done.json["before"], done.json["after"]) == (version, VERSION)
