@@ -42,11 +42,6 @@ class Decision:
     #: this message alone is the cause: each gets an error of its own
     own: bool = False
 
-    @property
-    def halts(self) -> bool:
-        """Whether nothing of the app may leave after this."""
-        return self.end in (End.FAILED, End.IN_DOUBT)
-
 
 def decide(error: BaseException, tries: int, *, skip_recipients: bool, delays: Sequence[float] | None = None) -> Decision:
     """The policy table: the error's class decides. ``tries`` counts earlier failures of this message that were provably not sent."""

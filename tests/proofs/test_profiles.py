@@ -162,7 +162,8 @@ def mutated(chance: random.Random) -> bytes:
 def test_the_profile_itself_is_right(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY", "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=")
     (home / "people.csv").write_text(
-        "id,Nome,Nascimento,email,mobile,city,created_at\n1,Ana,1980-12-24,ana@example.com,+351912345671,Porto,2026-01-02\n", encoding="utf-8"
+        "id,Nome,Nascimento,email,mobile,city,created_at\n1,Ana,1980-12-24,ana@example.com,+351912345671,Porto,2026-01-02\n",
+        encoding="utf-8",
     )
     (home / "profiles.toml").write_text(PROFILE, encoding="utf-8")
     (home / "profiles.toml").chmod(0o600)
@@ -175,7 +176,8 @@ def judge(cli: Cli, home: Path, count: int, seed: int, figure: Figure) -> None:
     refused, longest, wrong = 0, 0.0, list[str]()
     path.touch(mode=0o600)
     (home / "people.csv").write_text(
-        "id,Nome,Nascimento,email,mobile,city,created_at\n1,Ana,1980-12-24,ana@example.com,+351912345671,Porto,2026-01-02\n", encoding="utf-8"
+        "id,Nome,Nascimento,email,mobile,city,created_at\n1,Ana,1980-12-24,ana@example.com,+351912345671,Porto,2026-01-02\n",
+        encoding="utf-8",
     )
     for number in range(count):
         content = mutated(chance)
