@@ -32,7 +32,7 @@ def list_(session: Session) -> None:
             row = store.tasks.model(profile.name, spec.name) if store else None
             on = spec.enabled if row is None or row.enabled is None else row.enabled
             try:
-                channel, sender = channel_of(spec, profile)
+                channel, sender = channel_of(spec, profile) if space.recipe(spec).messages else (None, "")
             except AutomateError:
                 channel, sender = None, ""
             last = next(iter(store.tasks.listed(profiles=frozenset((profile.name,)), model=spec.name, limit=1)), None) if store else None

@@ -313,7 +313,12 @@ class Billing(ax.Model[BillingOptions]):
                 said.append(f"{at.rung.name} due since {at.day.isoformat()}{f' ({at.held})' if at.held else ''}")
             elif (ahead := self.ladder.ahead(due, sent, run.last)) is not None:
                 rung, day = ahead
-                said.append(f"next {rung.name} on {day.isoformat()}" if day else f"next {rung.name}, {rung.when} once that has left")
+                if day is None and not sent and self.ladder.missed(due, self._since(run)):
+                    said.append("its steps were due before the model was first seen: backlog = true takes it up")
+                elif day is None:
+                    said.append(f"next {rung.name}, {rung.when.days}d after {self.ladder.before(rung)} has left")
+                else:
+                    said.append(f"next {rung.name} on {day.isoformat()}")
             else:
                 said.append("no step is left")
             yield f"{_number(record)}, due {due.isoformat() if due else '?'}, {status}: {'; '.join(said)}"

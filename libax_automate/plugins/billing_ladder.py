@@ -105,6 +105,14 @@ class Ladder:
             days.append(due + _DAY)
         return min((day for day in days if day > today), default=None)
 
+    def missed(self, due: date, since: date) -> bool:
+        """Whether all steps that count from the due date were due before ``since``."""
+        return all(rung.days.shift(due, rung.when.days) < since for rung in self.timed if rung.when.anchor == "due")
+
+    def before(self, rung: Rung) -> str:
+        """The name of the timed step before ``rung``."""
+        return self.timed[self.place[rung.name] - 1].name
+
     def ahead(self, due: date, sent: Mapping[str, ax.Sent], today: date) -> tuple[Rung, date | None] | None:
         """The next timed step and its day, for people; None as day where it waits for the one before it."""
         for index in range(self.reached(sent) + 1, len(self.timed)):

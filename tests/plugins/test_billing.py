@@ -312,6 +312,17 @@ def test_steps_that_no_invoice_could_climb_are_named(given: list[Any], step: str
     assert [(name, what in text) for name, text, _ in found] == [(step, True)]
 
 
+def test_the_story_says_what_a_step_waits_for_and_what_was_never_taken_up() -> None:
+    run = ListRun([invoice()], last=on(12, 13), since=START)
+    run.said = {"1": {"aviso": sent(on(12, 12), SentState.OPEN)}}
+    assert list(model().story(run, [invoice()])) == [
+        "FT 1, due 2026-12-10, open: aviso waits since 2026-12-12 (M1); next pendencia, 5d after aviso has left"
+    ]
+    young = ListRun([invoice()], last=on(12, 20), since=datetime(2026, 12, 20, 9, tzinfo=UTC))
+    (line,) = model().story(young, [invoice()])
+    assert line.endswith("its steps were due before the model was first seen: backlog = true takes it up")
+
+
 def test_the_story_of_an_invoice_says_what_was_and_what_comes() -> None:
     run = ListRun([invoice()], last=on(12, 13), since=START)
     run.said = {"1": {"lembrete": sent(on(12, 7)), "aviso": sent(on(12, 12))}}
