@@ -50,7 +50,12 @@ def approve(
     for row in rows:
         assert store is not None
         done = (store.approvals.reject if reject else store.approvals.approve)(row.id, now)
-        item: dict[str, Any] = {"id": f"A{row.id}", "model": row.model, "verdict": "rejected" if reject else "approved", "changed": done is not None}
+        item: dict[str, Any] = {
+            "id": f"A{row.id}",
+            "model": row.model,
+            "verdict": "rejected" if reject else "approved",
+            "changed": done is not None,
+        }
         item["messages"] = len(done.messages) if done else 0
         item["batch"] = f"B{done.batch}" if done and done.batch else None
         items.append(item)
