@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def test_a_plan_that_kills_the_program_three_times_is_a_persons_turn(tmp_path: P
 
 
 def test_killed_in_a_drain_the_orphans_are_in_doubt_and_everything_else_is_known(tmp_path: Path, nursery: Nursery) -> None:
-    with Sink(delay=0.02) as sink:
+    with Sink(delay=0.3) as sink:
         world = World(tmp_path, sink.url, count=60)
         world.run("2026-12-24T09:00:00+00:00")
         marked = sink.after(20)
@@ -110,6 +109,7 @@ def test_killed_in_a_drain_the_orphans_are_in_doubt_and_everything_else_is_known
         nursery.kill()
         assert nursery.wait() == -9
         arrived = set(sink.delivered)
+        sink.delay = 0
         world.run(later(minutes=1))
         assert set(sink.delivered) == arrived, "nothing leaves past a doubt"
     rows = world.messages()
@@ -121,13 +121,14 @@ def test_killed_in_a_drain_the_orphans_are_in_doubt_and_everything_else_is_known
 
 
 def test_asked_to_end_in_a_drain_it_leaves_nothing_in_doubt(tmp_path: Path, nursery: Nursery) -> None:
-    with Sink(delay=0.02) as sink:
+    with Sink(delay=0.3) as sink:
         world = World(tmp_path, sink.url, count=80)
         world.run("2026-12-24T09:00:00+00:00")
         marked = sink.after(20)
         pid = nursery.start(world.profile, world.db, BIRTHDAY)
         assert marked.wait(20)
         os.kill(pid, signal.SIGTERM)
+        sink.delay = 0
         assert nursery.wait() == 0
         states = world.states()
         assert set(states) == {"sent", "waiting"}
@@ -140,13 +141,14 @@ def test_asked_to_end_in_a_drain_it_leaves_nothing_in_doubt(tmp_path: Path, nurs
 def test_the_command_ends_on_sigterm_with_143_and_goes_on_where_it_was(
     tmp_path: Path, start_process: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    with Sink(delay=0.02) as sink:
+    with Sink(delay=0.3) as sink:
         world = World(tmp_path, sink.url, count=80)
         world.run("2026-12-24T09:00:00+00:00")
         marked = sink.after(10)
         process = start_process("run", "--profiles", world.profile, "--db", world.db, "--now", BIRTHDAY)
         assert marked.wait(30)
         process.send_signal(signal.SIGTERM)
+        sink.delay = 0
         assert process.wait(20) == 143
         assert set(world.states()) == {"sent", "waiting"}
         world.finish(later(minutes=1))
@@ -247,16 +249,15 @@ def test_what_an_app_that_is_gone_left_behind_is_in_doubt_too(tmp_path: Path, ga
 
 
 def test_a_second_run_waits_for_nobody_and_the_first_goes_on(tmp_path: Path, run_process: RunProcess, nursery: Nursery) -> None:
-    with Sink(delay=0.05) as sink:
+    with Sink(delay=2) as sink:
         world = World(tmp_path, sink.url, count=60)
         world.run("2026-12-24T09:00:00+00:00")
-        marked = sink.after(5)
+        marked = sink.after(4)
         nursery.start(world.profile, world.db, BIRTHDAY)
         assert marked.wait(20)
-        began = time.monotonic()
         done = run_process("run", "--profiles", world.profile, "--db", world.db, "--now", BIRTHDAY)
         assert done.code == 11
         assert "pid" in done.err
-        assert time.monotonic() - began < 20
+        sink.delay = 0
         assert nursery.wait() == 0
     assert world.states() == {"sent": 60}

@@ -14,6 +14,7 @@ import pytest
 
 from libax_automate.engine.lock import RunLock
 from libax_automate.errors import LockHeld
+from tests.figures import Figure
 from tests.harness.runner import ROOT
 from tests.harness.sink import Sink
 from tests.harness.world import World, later
@@ -76,10 +77,9 @@ def _schedule(tmp_path: Path, fault: str = "") -> tuple[int, int, int]:
     return made, int(world.value("SELECT count(DISTINCT slot) FROM tasks")), sum(answer["trouble"] for answer in answers)
 
 
-def test_r5_four_schedulers_open_each_slot_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r5_four_schedulers_open_each_slot_once(tmp_path: Path, figure: Figure) -> None:
     made, slots, trouble = _schedule(tmp_path)
-    with capsys.disabled():
-        print(f"\nR5: {SCHEDULERS} schedulers over {SLOTS} slots: {made} tasks for {slots} slots, {trouble} errors")
+    figure(f"R5: {SCHEDULERS} schedulers over {SLOTS} slots: {made} tasks for {slots} slots, {trouble} errors")
     assert (made, slots, trouble) == (SLOTS, SLOTS, 0)
 
 
@@ -103,7 +103,7 @@ def _writers(tmp_path: Path, sink: Sink, fault: str = "") -> tuple[World, list[d
 
 
 @pytest.mark.timeout(300)
-def test_r5_runs_a_service_and_twenty_writers_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r5_runs_a_service_and_twenty_writers_at_once(tmp_path: Path, figure: Figure) -> None:
     with Sink() as sink:
         world, answers, codes = _writers(tmp_path, sink)
         with world.store() as store:
@@ -114,11 +114,10 @@ def test_r5_runs_a_service_and_twenty_writers_at_once(tmp_path: Path, capsys: py
         doubled = sum(count - 1 for count in sink.delivered.values())
     writes = sum(sum(answer["codes"].values()) for answer in answers[3:])
     held = sum(answer["codes"].get("11", 0) for answer in answers[:2])
-    with capsys.disabled():
-        print(
-            f"\nR5: 2 runs, 1 service and {WRITERS} writers for {SECONDS:.0f} s: {writes} commands, {held} runs told of the lock, "
-            f"'database is locked' reached nobody ({locked}), exit codes {codes}, doubled {doubled}"
-        )
+    figure(
+        f"R5: 2 runs, 1 service and {WRITERS} writers for {SECONDS:.0f} s: {writes} commands, {held} runs told of the lock, "
+        f"'database is locked' reached nobody ({locked}), exit codes {codes}, doubled {doubled}"
+    )
     assert locked == 0
     assert doubled == 0
     assert set(codes) <= {"0", "3", "11"}, codes

@@ -14,6 +14,7 @@ import pytest
 
 from libax_automate.plugins.catalogue import default_catalogue
 from tests.conftest import Cli, Finished
+from tests.figures import Figure
 from tests.harness import mutations
 from tests.harness.plugins import catalogue
 from tests.harness.world import BIRTHDAY, World, later
@@ -73,14 +74,6 @@ CLASSES: dict[str, tuple[str | None, str]] = {
     "OutcomeUnknown": ("in_doubt", "in_doubt"),
 }
 COUNT = 4
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _figure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Says what was tried, once all of it has been."""
-    yield
-    cases = sum("test_r6" in item.name for item in request.session.items)
-    request.config.get_terminal_writer().line(f"\nR6: {len(CLASSES)} kinds of error, 4 ways out and races, {cases} cases")
 
 
 @pytest.fixture
@@ -237,7 +230,7 @@ def test_r6_clear_cancels_what_waits_leaves_the_error_and_can_be_undone(case: Ca
 
 
 @halting
-def test_r6_two_admins_at_once_one_of_them_is_first(case: Case) -> None:
+def test_r6_two_admins_at_once_one_of_them_is_first(case: Case, figure: Figure) -> None:
     rounds = 0
     for verbs in (("retry", "skip"), ("sent", "skip"), ("retry", "sent")):
         (error,) = case.world.errors()
@@ -273,6 +266,9 @@ def test_r6_two_admins_at_once_one_of_them_is_first(case: Case) -> None:
             for seconds in (120, 120, 300, 700):
                 case.run(seconds=seconds)
     assert rounds >= 2
+    figure(
+        f"R6: {len(CLASSES)} kinds of error, each with retry, skip, sent and clear through the commands, {rounds} races of two admins per kind"
+    )
 
 
 @pytest.mark.parametrize("case", ["AccountError"], indirect=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
+from tests.figures import Figure
 from tests.harness.runner import Nursery
 from tests.harness.sink import Sink
 from tests.harness.world import World, later
@@ -75,28 +76,25 @@ def _world(folder: Path, sink: Sink, app: str, count: int = PEOPLE) -> World:
     return world
 
 
-@pytest.mark.timeout(300)
-def test_r1_with_idempotency_keys_nothing_is_lost_and_nothing_doubles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(900)  # half a minute where nobody else uses the disk
+def test_r1_with_idempotency_keys_nothing_is_lost_and_nothing_doubles(tmp_path: Path, figure: Figure) -> None:
     with Sink(keyed=True) as sink, Nursery(tmp_path / "lives.log") as nursery:
         world = _world(tmp_path, sink, 'idempotency_header = "Idempotency-Key"\nidempotency_ttl = "24h"')
         tally = drain(world, sink, nursery, seed=1)
     lost = PEOPLE - len(sink.delivered)
     doubled = sum(count - 1 for count in sink.delivered.values())
-    with capsys.disabled():
-        print(
-            f"\nR1: {PEOPLE} messages, {tally.kills} kills in {tally.lives} lives, {tally.seconds:.0f} s: lost {lost}, doubled {doubled}, "
-            f"{sink.refused_keys} repeats refused by their key"
-        )
+    figure(
+        f"R1: {PEOPLE} messages, {tally.kills} kills in {tally.lives} lives, {tally.seconds:.0f} s: lost {lost}, doubled {doubled}, "
+        f"{sink.refused_keys} repeats refused by their key"
+    )
     assert (lost, doubled) == (0, 0)
     assert tally.kills >= KILLS
     assert world.errors() == []
     assert world.sound()
 
 
-@pytest.mark.timeout(300)
-def test_r2_without_keys_nothing_doubles_and_what_cannot_be_known_is_listed(
-    tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.timeout(900)  # half a minute where nobody else uses the disk
+def test_r2_without_keys_nothing_doubles_and_what_cannot_be_known_is_listed(tmp_path: Path, cli: Cli, figure: Figure) -> None:
     with Sink() as sink, Nursery(tmp_path / "lives.log") as nursery:
         world = _world(tmp_path, sink, "")
         window = 16
@@ -127,11 +125,10 @@ def test_r2_without_keys_nothing_doubles_and_what_cannot_be_known_is_listed(
     lost = PEOPLE - len(+sink.delivered)
     doubled = sum(count - 1 for count in sink.delivered.values() if count)
     doubt = sum(tally.doubts)
-    with capsys.disabled():
-        print(
-            f"\nR2: {PEOPLE} messages, {tally.kills} kills in {tally.lives} lives, {tally.seconds:.0f} s: lost {lost}, doubled {doubled}, "
-            f"in doubt {doubt} (at most {max(tally.doubts)} at once, {arrived} of them had arrived), listed by `errors list` in {looked} of {looked} looks"
-        )
+    figure(
+        f"R2: {PEOPLE} messages, {tally.kills} kills in {tally.lives} lives, {tally.seconds:.0f} s: lost {lost}, doubled {doubled}, "
+        f"in doubt {doubt} (at most {max(tally.doubts)} at once, {arrived} of them had arrived), listed by `errors list` in {looked} of {looked} looks"
+    )
     assert (lost, doubled) == (0, 0)
     assert tally.kills >= KILLS
     assert max(tally.doubts) <= window
@@ -172,11 +169,11 @@ def _asks(world: World, sink: Sink) -> Callable[[Tally], None]:
         ("orphans-taken-for-sent", True, "lost"),
     ],
 )
-def test_these_proofs_can_fail(tmp_path: Path, fault: str, keyed: bool, harm: str) -> None:
+def test_these_proofs_can_fail(tmp_path: Path, fault: str, keyed: bool, harm: str, figure: Figure) -> None:
     with Sink(keyed=keyed) as sink, Nursery(tmp_path / "lives.log") as nursery:
         world = _world(tmp_path, sink, 'idempotency_header = "Idempotency-Key"' if keyed else "", 1000)
         tally = drain(world, sink, nursery, seed=3, resolve=_asks(world, sink), fault=fault)
     lost = 1000 - len(+sink.delivered)
     doubled = sum(count - 1 for count in sink.delivered.values() if count)
-    print(f"{fault}: {tally.kills} kills, lost {lost}, doubled {doubled}")
+    figure(f"broken on purpose, {fault}: {tally.kills} kills, lost {lost}, doubled {doubled}")
     assert {"lost": lost, "doubled": doubled}[harm] > 0

@@ -22,6 +22,7 @@ from libax_automate.engine.store.queue import message_key
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 from libax_automate.message import Channel
 from libax_automate.testing.clock import FakeClock
+from tests.figures import Figure
 from tests.harness import mutations
 from tests.harness.plugins import catalogue
 from tests.harness.world import World
@@ -423,23 +424,20 @@ def walk(folder: Path, seed: int, steps: int) -> Rig:
 RUNS, STEPS = 50, 300
 
 
-def test_r7_random_walks_never_leave_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r7_random_walks_never_leave_the_model(tmp_path: Path, figure: Figure) -> None:
     rigs = [walk(tmp_path / str(seed), seed, STEPS) for seed in range(RUNS)]
     seen = {str(message.state) for rig in rigs for message in rig.model.messages.values()}
     messages, errors = sum(len(rig.model.messages) for rig in rigs), sum(len(rig.model.errors) for rig in rigs)
-    with capsys.disabled():
-        print(
-            f"\nR7: {RUNS} runs of {STEPS} steps, {messages} messages, {errors} errors, states met: {', '.join(sorted(seen))}: 0 divergences"
-        )
+    figure(f"R7: {RUNS} runs of {STEPS} steps, {messages} messages, {errors} errors, states met: {', '.join(sorted(seen))}: 0 divergences")
     assert seen >= {"waiting", "sent", "failed", "in_doubt", "skipped", "cancelled", "expired", "rejected"}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_r7_at_full_length(tmp_path: Path) -> None:
+def test_r7_at_full_length(tmp_path: Path, figure: Figure) -> None:
     for seed in range(100, 100 + RUNS):
         walk(tmp_path / str(seed), seed, 5000)
-    print(f"R7: {RUNS} runs of 5000 steps: 0 divergences")
+    figure(f"R7: {RUNS} runs of 5000 steps: 0 divergences")
 
 
 class QueueMachine(RuleBasedStateMachine):

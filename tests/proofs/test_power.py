@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from libax_automate.engine.store import Store
+from tests.figures import Figure
 from tests.harness import power
 from tests.harness.runner import Nursery
 from tests.harness.sink import Sink
@@ -92,12 +93,9 @@ def _examine(db: Path, called: list[int]) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(bool(power.usable()), reason=power.usable() or "-")
-def test_r12_after_a_power_cut_nothing_acknowledged_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r12_after_a_power_cut_nothing_acknowledged_is_gone(tmp_path: Path, figure: Figure) -> None:
     moments, disks, wrong = _cut(tmp_path)
-    with capsys.disabled():
-        print(
-            f"\nR12: power cut at {moments} moments of a drain, {disks} disks examined: {len(wrong)} damaged, forgetful or short of an answer"
-        )
+    figure(f"R12: power cut at {moments} moments of a drain, {disks} disks examined: {len(wrong)} damaged, forgetful or short of an answer")
     assert wrong == []
 
 
@@ -115,7 +113,7 @@ def _stopped(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
-def test_r12_copies_taken_at_random_instants_open_and_hold_what_was_committed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r12_copies_taken_at_random_instants_open_and_hold_what_was_committed(tmp_path: Path, figure: Figure) -> None:
     """The proxy that needs no strace: the process is frozen, its files are copied, it goes on."""
     rng, copies = random.Random(1), 0
     with Sink(delay=0.001) as sink, Nursery(tmp_path / "lives.log") as nursery:
@@ -148,6 +146,5 @@ def test_r12_copies_taken_at_random_instants_open_and_hold_what_was_committed(tm
             copies += 1
         nursery.wait()
         assert set(sink.delivered.values()) == {1}
-    with capsys.disabled():
-        print(f"\nR12: {copies} copies of a database in the middle of a drain: all sound, none short of what was committed")
+    figure(f"R12: {copies} copies of a database in the middle of a drain: all sound, none short of what was committed")
     assert copies >= 5

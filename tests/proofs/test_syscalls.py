@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.figures import Figure
 from tests.harness import power
 from tests.harness.runner import Nursery
 from tests.harness.sink import Sink
@@ -43,7 +44,7 @@ def _attach(pid: int, call: int) -> subprocess.Popen[str]:
 @pytest.mark.timeout(0)
 @pytest.mark.skipif(bool(power.usable()), reason=power.usable() or "-")
 @pytest.mark.parametrize("keyed", [True, False], ids=["with keys", "without keys"])
-def test_r3_killed_at_each_system_call(tmp_path: Path, keyed: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_r3_killed_at_each_system_call(tmp_path: Path, keyed: bool, figure: Figure) -> None:
     app = "concurrency = 2\nwindow = 2\n" + ('idempotency_header = "Idempotency-Key"' if keyed else "")
     killed = lost = doubled = doubt = tried = survived = 0
     with Sink(keyed=keyed) as sink, Nursery(tmp_path / "lives.log", AUTOMATE_HTTP="httpx") as nursery:
@@ -76,11 +77,10 @@ def test_r3_killed_at_each_system_call(tmp_path: Path, keyed: bool, capsys: pyte
             shutil.rmtree(folder)
             if survived == 3:
                 break  # no thread of the drain makes so many calls
-    with capsys.disabled():
-        print(
-            f"\nR3 {'with' if keyed else 'without'} keys: {killed} kills at {tried} of the first {CALLS} system calls: "
-            f"lost {lost}, doubled {doubled}, in doubt {doubt}"
-        )
+    figure(
+        f"R3 {'with' if keyed else 'without'} keys: {killed} kills at {tried} of the first {CALLS} system calls: "
+        f"lost {lost}, doubled {doubled}, in doubt {doubt}"
+    )
     assert (lost, doubled) == (0, 0)
     assert killed >= tried - 3
 
