@@ -183,7 +183,9 @@ def test_a_source_that_fails_moves_no_bookmark_and_loses_nobody(tmp_path: Path, 
     _newcomers(world, (1, "2026-12-01T08:00:00Z"))
     world.run("2026-12-24T08:00:00+00:00")
     (world.folder / "clientes.csv").unlink()
+    before = world.value("SELECT bookmark FROM models WHERE name = 'novos'")
     result = world.run("2026-12-24T12:00:00+00:00")
+    assert world.value("SELECT bookmark FROM models WHERE name = 'novos'") == before
     failed = {task.model: task for task in result.tasks}["novos"]
     assert failed.state is TaskState.FAILED
     assert "clientes.csv" in failed.reason

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from libax_automate.engine import deliver, journal, lane, retry
-from libax_automate.engine.store import apps, database, errors, queue, schema
+from libax_automate.engine.store import apps, database, errors, queue, schema, tasks
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 
 _Patch = Callable[[contextlib.ExitStack], None]
@@ -196,3 +196,33 @@ def _no_fsync(stack: contextlib.ExitStack) -> None:
 def _no_journal(stack: contextlib.ExitStack) -> None:
     """What the database could not take is forgotten."""
     _set(stack, journal.Journal, "write", lambda self, outcomes: 0)
+
+
+@_mutation("the-bookmark-moves-at-fetch")
+def _bookmark(stack: contextlib.ExitStack) -> None:
+    """A run moves its model's bookmark when it begins to read."""
+    start = tasks.Tasks.start
+
+    def early(self: tasks.Tasks, task_id: int, now: float) -> bool:
+        with self.db.write() as conn:
+            conn.execute("UPDATE models SET bookmark = ? WHERE id = (SELECT model_id FROM tasks WHERE id = ?)", (now, task_id))
+        return start(self, task_id, now)
+
+    _set(stack, tasks.Tasks, "start", early)
+
+
+@_mutation("the-counter-counts-tries")
+def _counter(stack: contextlib.ExitStack) -> None:
+    """A task counts when it begins, and again when it is done."""
+    start = tasks.Tasks.start
+
+    def counted(self: tasks.Tasks, task_id: int, now: float) -> bool:
+        with self.db.write() as conn:
+            conn.execute(
+                "INSERT INTO counters(profile, month, tasks) SELECT m.profile, strftime('%Y-%m', ?, 'unixepoch'), 1 FROM tasks t "
+                "JOIN models m ON m.id = t.model_id WHERE t.id = ? ON CONFLICT(profile, month) DO UPDATE SET tasks = tasks + 1",
+                (now, task_id),
+            )
+        return start(self, task_id, now)
+
+    _set(stack, tasks.Tasks, "start", counted)
