@@ -309,3 +309,10 @@ def test_the_variant_over_opa_suite_is_valid_too(name: str, home: Path, cli: Cli
     day = EVE if name == "ixc-aniversario" else "2026-10-06"
     planned = cli("plan", name.removeprefix("ixc-"), "--on", day, "--json").json["items"]
     assert "opa" in {item["app"] for item in planned if item["verdict"] == "send"}
+
+
+def test_an_invoice_whose_status_means_nothing_is_named_by_file_and_line(ladder: Path, cli: Cli) -> None:
+    pay(ladder, "5001", "Talvez", "")
+    done = cli("plan", "cobranca", "--on", "2026-10-06")
+    assert "faturas.csv:2" in done.out + done.err
+    assert "Talvez" in done.out + done.err

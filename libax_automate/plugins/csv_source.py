@@ -132,7 +132,24 @@ class _Table:
             # the earlier of the two days an instant can be called by: more may come than asked, never fewer
             edge = min(query.since.after.astimezone(self.zone).date(), query.since.after.astimezone(UTC).date())
             return self._dated(query.since.field, lambda day: day >= edge)
-        return None
+        return next((probe for field, allowed in query.equals.items() if (probe := self._chosen(field, allowed)) is not None), None)
+
+    def _chosen(self, field: str, allowed: frozenset[str]) -> Probe | None:
+        """A test on a word out of a list (a status): a file of years holds mostly what is settled."""
+        kind = ENTITIES.get(self.entity, {}).get(field)
+        if kind is None or kind.type is not FieldType.CHOICE or field not in self.column:
+            return None
+        convert = self.canonical.converter(field)
+
+        def judge(cell: str) -> bool | str:
+            if not cell:
+                return "" in allowed
+            try:
+                return convert(cell) in allowed
+            except ValueError:
+                return True  # the record says what is wrong with it
+
+        return Probe(self.column[field], judge)
 
     def _dated(self, field: str, wanted: Callable[[date], bool]) -> Probe | None:
         convert, zone = self.canonical.converter(field), self.zone
@@ -220,7 +237,7 @@ def _id_of(record: Record | BadRow) -> str:
 class CsvSource(Source[CsvOptions]):
     """Reads CSV files as other programs export them.
 
-    Every row is answered, passed over because its cell answers the query's date or id test with no, or named as a BadRow. A
+    Every row is answered, passed over because its cell answers the query's test of a date, id or status with no, or named as a BadRow. A
     row whose cell cannot be read for that test is a BadRow too; any other unreadable value is None in its Record and named in
     ``problems``. Rows are judged by one cell before they are parsed, with one parse per distinct value, so picking today's
     birthdays out of a million rows costs a fraction of reading them.

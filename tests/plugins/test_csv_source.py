@@ -383,3 +383,12 @@ def test_ids_are_remembered_whatever_their_number() -> None:
     assert not any(ids.add(str(number)) for number in range(20_000))
     assert ids.find("12345") == (12345 * 7, 12345)
     assert ids.find("x") is None
+
+
+def test_a_status_is_judged_by_its_word_and_a_word_that_means_nothing_is_not_passed_over(make: Make) -> None:
+    source = make({"invoices": "id;situacao\n1;Aberto\n2;Pago\n3;\n4;talvez\n5;em aberto\n"})
+    found = good(rows(source, "invoices", Query(equals={"status": frozenset({"open"})})))
+    assert [(record.id, record["status"]) for record in found] == [("1", "open"), ("4", None), ("5", "open")]
+    assert "status" in found[1].problems
+    empty = good(rows(source, "invoices", Query(equals={"status": frozenset({"", "paid"})})))
+    assert [record.id for record in empty] == ["2", "3", "4"]
