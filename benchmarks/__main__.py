@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import command, disk, mail, over_http, queue_alone, reading, time_table
+from benchmarks import command, disk, mail, over_http, queue_alone, reading, systems, time_table
 from benchmarks.rig import Line, Rig
 from libax_automate.engine.store.database import journal_mode
 
@@ -27,6 +27,8 @@ WORK: Mapping[str, Callable[[Rig], Iterator[Line]]] = {
     "enqueue": queue_alone.enqueue,
     "smtp": mail.smtp,
     "birthdays": reading.birthdays,
+    "sql": systems.sql,
+    "rest": systems.rest,
     "planned": reading.planned,
     "whole": reading.whole,
     "tick": time_table.tick,
