@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -119,8 +121,10 @@ class Spool:
         self._rows.clear()
         self._kinds.clear()
         if self._spilt:
-            self._db.conn.execute("DROP TABLE temp.spool")
-            self._db.conn.execute("DROP TABLE temp.kinds")
+            for table in ("spool", "kinds"):
+                # a transaction that failed has taken the tables with it, and a full disk must not hide its own error behind this one
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
             self._spilt = False
 
 
