@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from libax_automate.model import Late as Late
     from libax_automate.model import MessageClass as MessageClass
     from libax_automate.model import Model as Model
+    from libax_automate.model import Payable as Payable
     from libax_automate.model import Run as Run
     from libax_automate.model import Sent as Sent
     from libax_automate.model import SentState as SentState
@@ -81,7 +82,7 @@ _HOME = {
     ),
     "hookspecs": ("hookimpl",),
     "message": ("Action", "Attachment", "Call", "Channel", "Email", "Message", "Receipt", "Status", "Text"),
-    "model": ("Candidate", "Effect", "Late", "MessageClass", "Model", "Run", "Sent", "SentState", "Step", "covering"),
+    "model": ("Candidate", "Effect", "Late", "MessageClass", "Model", "Payable", "Run", "Sent", "SentState", "Step", "covering"),
     "options": ("Options", "Secret", "Strings"),
     "record": ("Anniversary", "BadRow", "Field", "Money", "Query", "Record", "Since", "Span"),
 }

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -29,6 +30,20 @@ class MessageClass(StrEnum):
     COURTESY = "courtesy"
     SERVICE = "service"
     BILLING = "billing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payable:
+    """Something to pay, for which the app of :meth:`Model.referencer` makes a payment reference, once ever per ``our_id`` (LX-28)."""
+
+    our_id: str
+    #: what people call it
+    number: str
+    amount: Decimal
+    currency: str = "EUR"
+    due: date | None = None
+    #: ask again, though nobody saw the end of an earlier call: a person has looked
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,8 @@ class Candidate:
     still: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: ids of further records that the message speaks of; what ``still`` says has to hold of them too
     also: tuple[str, ...] = ()
+    #: what the message asks to be paid, and wants references for: the placeholders ``payments``, and of one alone ``entity``, ``reference``
+    payable: tuple[Payable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +204,10 @@ class Model(Plugin[OptionsT]):
     def reads(self) -> tuple[str, ...]:
         """The fields of its entity without which it would find nobody; ``check`` misses them in the source."""
         return ()
+
+    def referencer(self) -> str | None:
+        """The app that makes payment references for what its candidates ask to be paid; None = none is made (LX-28)."""
+        return None
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """What is wrong with the steps together, found when a profile is loaded: (step or "", what and why, what to do)."""

@@ -20,7 +20,7 @@ A wrong template is the model's fault, not the person's: it raises TemplateError
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,12 +31,13 @@ from libax_automate.engine.guards import Guards, Ruling
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.profile.span import span_of
+from libax_automate.engine.reference import PLACEHOLDERS
 from libax_automate.engine.spec import ModelSpec, Profile, Wording
 from libax_automate.engine.walltime import Slot, instant_of, local_of, midnight
 from libax_automate.engine.wording import Compiled, NotSayable
 from libax_automate.errors import EmptyValue, ProfileError, TemplateError, UnknownField
 from libax_automate.message import Channel
-from libax_automate.model import Candidate, Model
+from libax_automate.model import Candidate, Model, Payable
 from libax_automate.record import Record
 from libax_automate.template import Expression, Sandbox
 
@@ -46,6 +47,8 @@ Suppressed = Callable[[Channel, str], str | None]
 ChannelsOf = Callable[[str], frozenset[Channel]]
 #: (step, person, occasion) → what the ledger says of it, or None
 Known = Callable[[str, str, str], str | None]
+#: what is to be paid → the placeholders of its payment references, or why there are none
+Fill = Callable[[Sequence[Payable]], dict[str, Any] | str]
 
 _DAY = timedelta(days=1)
 #: the shape of an address; sources have validated it already (``normalise``), this guards against those that have not
@@ -138,11 +141,13 @@ class Composer:
         suppressed: Suppressed | None = None,
         known: Known | None = None,
         guards: Guards | None = None,
+        references: Fill | None = None,
     ) -> None:
         self._profile, self._spec, self._recipe = profile, spec, recipe
         self._zone = profile.timezone
         self._sandbox = sandbox or Sandbox(profile.locale, profile.timezone.key)
         self._suppressed, self._known = suppressed, known
+        self._references = references
         self._guards = guards if guards is not None and not guards.idle else None
         self._approved = {"": spec.approve, **{each.name: spec.approve or each.approve for each in spec.steps}}
         self._audience = Audience(spec.audience)
@@ -290,6 +295,12 @@ class Composer:
         if ruling is not None and ruling.until is None:
             return _excluded(draft, ruling.reason)
         if step.wording is not None:
+            if self._references is not None and candidate.payable and not PLACEHOLDERS.isdisjoint(step.names):
+                # last of all: no reference is made for somebody to whom nothing is said
+                filled = self._references(candidate.payable)
+                if isinstance(filled, str):
+                    return _excluded(draft, filled)
+                context.update(filled)
             try:
                 draft.payload = step.wording.payload(context)
             except EmptyValue as error:

@@ -12,6 +12,7 @@ from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
 from libax_automate.engine.guards import Guards, class_of
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.reference import References
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.store import Store
@@ -104,6 +105,8 @@ class Plan:
     look_up: bool = True
     #: what has been said, where that is not in the ledger: a period that is replayed
     said: Callable[[], Mapping[str, Mapping[str, Sent]]] | None = None
+    #: a real run: payment references may be asked for
+    create: bool = False
     bad_rows: list[BadRow] = field(default_factory=list)
     bad: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"send": 0, "excluded": 0, "held": 0})
@@ -131,6 +134,8 @@ class Plan:
             day = local_of(datetime.fromtimestamp(found[2], UTC), self.profile.timezone).date()
             return f"already {found[1]} on {day} (M{found[0]})"
 
+        app = self.recipe.referencer()
+        references = References(self.space, self.profile, app, create=self.create) if app is not None else None
         composer = Composer(
             self.profile,
             self.spec,
@@ -140,6 +145,7 @@ class Plan:
             suppressed=suppressed if listed else None,
             guards=Guards(self.profile, self.spec, self._classes(), store, self.moment.now or self.space.clock.now()),
             known=known if row is not None and (self.look_up or self.spec.webhook) else None,
+            references=references.fill if references is not None else None,
         )
         now = self.moment.now or self.space.clock.now()
         run = PlanRun(
@@ -165,6 +171,8 @@ class Plan:
         finally:
             for source in sources.values():
                 source.close()
+            if references is not None:
+                references.close()
 
     def _classes(self) -> dict[str, MessageClass]:
         found = {}

@@ -314,7 +314,7 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
         bookmark=_at(row.bookmark),
         since=_at(row.first_seen),
     )
-    plan = Plan(space, profile, spec, space.recipe(spec), moment, look_up=False)
+    plan = Plan(space, profile, spec, space.recipe(spec), moment, look_up=False, create=True)
     remarks: list[tuple[str, str, str, str]] = []
     with store.queue.spool() as spool:
         planned, apps = _spool(plan, remarks, spool.add)

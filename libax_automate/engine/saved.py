@@ -143,6 +143,9 @@ def apply(space: Workspace, saved: Saved) -> tuple[int, int]:
     drafts = list(plan.drafts)
     if changes := drift(saved, drafts):
         raise Drift(changes)
+    if plan.recipe.referencer() is not None:  # nothing has drifted: now the references may be made
+        plan = Plan(space, profile, spec, plan.recipe, plan.moment, create=True)
+        drafts = list(plan.drafts)
     leaving = [_leaving(draft, saved, space) for draft in drafts if draft.verdict is not Verdict.EXCLUDED]
     return _queue(space, profile, spec, plan, leaving)
 

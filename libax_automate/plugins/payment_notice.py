@@ -23,6 +23,10 @@ class PaymentNoticeOptions(ax.Options):
     when: Literal["overdue", "open"] = Field("overdue", description="overdue = invoices due before today; open = any that is not paid.")
     group: Literal["customer", "invoice"] = Field("customer", description="One message per customer, or one per invoice.")
     min_debt: Decimal = Field(Decimal("0.01"), gt=0, description="Smallest debt of a message that is written about.")
+    references: str | None = Field(None, description="An app that makes a payment reference for each invoice, once ever.")
+    retry_references: ax.Strings = Field(
+        (), description="Invoices whose reference is asked for again after a call was cut short: look in the operator's backoffice first."
+    )
     repeat: bool = Field(
         False, description="Write on every day it runs, for as long as the debt lasts; without it, each invoice is news once."
     )
@@ -55,6 +59,9 @@ class PaymentNotice(ax.Model[PaymentNoticeOptions]):
         "oldest_due": "2026-11-30",
         "numbers": "FT 2026/118, FT 2026/131",
         "invoices": "the invoices, oldest first",
+        "entity": "12345",
+        "reference": "123456789",
+        "payments": "number, entity, reference, amount and due of each invoice",
     }
     late = ax.Late.ONCE
     message_class = ax.MessageClass.BILLING
@@ -63,6 +70,10 @@ class PaymentNotice(ax.Model[PaymentNoticeOptions]):
     def reads(self) -> tuple[str, ...]:
         """What tells a debt."""
         return ("status", "customer", *(("due",) if self.options.when == "overdue" else ()))
+
+    def referencer(self) -> str | None:
+        """The app of the options."""
+        return self.options.references
 
     def plan(self, run: ax.Run) -> Iterator[ax.Candidate]:
         """Yield each debt, in the order in which the source has it."""
@@ -116,6 +127,19 @@ class PaymentNotice(ax.Model[PaymentNoticeOptions]):
             excluded=excluded,
             still={"status": _OPEN},
             also=tuple(record.id for record in others),
+            payable=tuple(self._payable(record, run) for record in records) if self.options.references and excluded is None else (),
+        )
+
+    def _payable(self, record: ax.Record, run: ax.Run) -> ax.Payable:
+        owed = _owed(record)
+        assert owed is not None, "what cannot be read is excluded"
+        return ax.Payable(
+            our_id=record.id,
+            number=_numbers([record]),
+            amount=owed,
+            currency=str(record.get("currency") or "EUR"),
+            due=_day(record.get("due"), run),
+            again=record.id in self.options.retry_references,
         )
 
     def _said(self, told: Sequence[ax.Sent], of: int, today: date) -> str | None:
@@ -137,6 +161,8 @@ class PaymentNotice(ax.Model[PaymentNoticeOptions]):
         alone: dict[str, Any] = {"count": 1, "numbers": _numbers([record]), "invoices": [record]}
         if debt is not None:
             alone["debt"] = debt
+            reference = {"number": _numbers([record]), "entity": "12345", "reference": "123456789", "amount": debt, "due": due}
+            alone["payments"] = [reference] if self.options.references else []
         if due is not None:
             alone["oldest_due"] = due
         return {**self.placeholders, **alone}

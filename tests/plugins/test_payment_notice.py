@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from libax_automate.engine.store import Store
 from tests.conftest import Cli
 
 PROFILE = """
@@ -182,3 +183,104 @@ def test_explain_tells_what_was_said_of_each_invoice(shop: Shop) -> None:
     told = shop.cli("explain", "avisos", "1", "--now", "2026-11-21T09:00", "--db", "a.db").out
     assert "FT 11" in told
     assert "told on 2026-11-20" in told
+
+
+# -- payment references ---------------------------------------------------------------------------------------------------
+
+OFFLINE = '[apps.mb]\nconnector = "ifthenpay"\nentity = "11604"\nsubentity = "999"\n\n[models.avisos]'
+REFERENCED = 'references = "mb"\ngroup = "invoice"'
+
+
+def with_references(shop: Shop, options: str = REFERENCED, text: str = "{{ number }}: {{ entity }} {{ reference }} {{ debt }}") -> None:
+    made = PROFILE.replace("OPTIONS", options).replace("[models.avisos]", OFFLINE)
+    made = made[: made.index("text = ")] + f'text = "{text}"\n'
+    (shop.home / "profiles.toml").write_text(made, encoding="utf-8")
+
+
+def said(shop: Shop, at: str) -> list[str]:
+    return sorted(item["text"].replace("\xa0", " ") for item in shop.plan(at) if item["verdict"] == "send")
+
+
+@pytest.mark.req("LX-28")
+def test_each_invoice_gets_one_reference_once_ever(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop, REFERENCED + "\nrepeat = true")
+    shop.run("2026-11-20T08:00")
+    assert said(shop, "2026-11-20T09:00")[0] == "FT 10: (created at run) (created at run) 100,00 €"
+    assert shop.run("2026-11-20T09:01") == 3
+    first = shop.texts()
+    assert [text[:14] for text in first] == ["FT 10: 11604 9", "FT 11: 11604 9", "FT 12: 11604 9"]
+    assert said(shop, "2026-11-21T09:00") == first
+    assert shop.run("2026-11-21T09:01") == 3
+    assert shop.texts() == sorted([*first, *first])
+
+
+@pytest.mark.req("LX-28")
+def test_a_customer_reads_a_reference_for_each_invoice(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    loop = "{% for each in payments %}{{ each.number }} {{ each.entity }} {{ each.reference }} {{ each.amount }};{% endfor %}"
+    with_references(shop, 'references = "mb"', loop)
+    shop.run("2026-11-20T08:00")
+    assert shop.run("2026-11-20T09:01") == 2
+    text = next(text for text in shop.texts() if "FT 10" in text)
+    assert text.startswith("FT 11 11604 999")
+    assert text.count("11604") == 2
+
+
+def test_a_reference_for_another_amount_than_is_owed_is_not_said(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop, REFERENCED + "\nrepeat = true")
+    shop.run("2026-11-20T08:00")
+    assert shop.run("2026-11-20T09:01") == 3
+    shop.invoices(_10="FT 10,1,100.00,60.00,EUR,2026-11-10,open")
+    assert shop.run("2026-11-21T09:01") == 2
+    reasons = [reason for verdict, reason in shop.reasons("2026-11-22T09:00") if verdict == "excluded"]
+    assert len(reasons) == 1
+    assert reasons[0].endswith("of FT 10 is for 100.00, and 60.00 is owed")
+
+
+@pytest.mark.req("LX-28")
+def test_a_call_of_which_nobody_saw_the_end_makes_no_second_reference(shop: Shop) -> None:
+    """As a process leaves it that dies between the call and the commit: the intention is there, the reference is not."""
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    shop.run("2026-11-20T08:00")
+    with Store(shop.home / "a.db") as store:
+        store.payments.intend("padaria", "mb", "10", 1_700_000_000.0)
+    assert shop.run("2026-11-20T09:01") == 2
+    with_references(shop, REFERENCED + '\nretry_references = ["10"]')
+    assert shop.run("2026-11-21T09:01") == 1
+    assert len(set(shop.texts())) == 3
+
+
+def test_an_invoice_the_operator_cannot_take_is_named_and_no_intention_is_left(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    shop.invoices(_11="FT 11,1,50.00,50.00,USD,2026-11-02,open")
+    shop.run("2026-11-20T08:00")
+    assert shop.run("2026-11-20T09:01") == 2
+    with Store(shop.home / "a.db") as store:
+        assert store.payments.get("padaria", "mb", "11") is None
+        kept = store.payments.get("padaria", "mb", "10")
+        assert kept is not None
+        assert kept.reference is not None
+
+
+def test_an_app_that_makes_no_references_is_refused(shop: Shop) -> None:
+    shop.options('references = "saida"')
+    done = shop.cli("plan", "avisos", "--now", "2026-11-20T09:00", "--db", "a.db")
+    assert done.code == 78
+    assert "makes no payment references" in done.err
+
+
+@pytest.mark.req("LX-28")
+def test_an_applied_plan_says_the_reference_and_not_that_there_will_be_one(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    shop.run("2026-11-20T08:00")
+    assert shop.cli("plan", "avisos", "--save", "p.json", "--now", "2026-11-20T09:00", "--db", "a.db").code == 0
+    done = shop.cli("apply", "p.json", "--now", "2026-11-20T09:00", "--db", "a.db")
+    assert done.code == 0, done.err
+    shop.run("2026-11-20T09:01")
+    assert len(shop.texts()) == 3
+    assert not any("created at run" in text for text in shop.texts())

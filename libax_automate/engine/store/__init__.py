@@ -11,6 +11,7 @@ from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.errors import Errors
 from libax_automate.engine.store.history import History
 from libax_automate.engine.store.ledger import Ledger
+from libax_automate.engine.store.payments import Payments
 from libax_automate.engine.store.people import People
 from libax_automate.engine.store.queue import Queue
 from libax_automate.engine.store.tasks import Tasks
@@ -29,6 +30,7 @@ class Store:
         self.history = History(self.db)
         self.approvals = Approvals(self.db)
         self.people = People(self.db)
+        self.payments = Payments(self.db)
         self.write = self.db.write
 
     def close(self) -> None:

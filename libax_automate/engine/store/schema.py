@@ -240,6 +240,32 @@ def m002_guards(db: Database) -> None:
     _script(db, _GUARDS)
 
 
+_RECIPES = """
+-- payment references, one per invoice and operator, for ever; without "at" a call began of which nobody saw the end
+CREATE TABLE payment_references (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  profile TEXT NOT NULL,
+  app TEXT NOT NULL,
+  our_id TEXT NOT NULL,
+  entity TEXT NOT NULL DEFAULT '',
+  reference TEXT NOT NULL DEFAULT '',
+  amount TEXT NOT NULL DEFAULT '0',
+  currency TEXT NOT NULL DEFAULT 'EUR',
+  due TEXT,
+  provider_id TEXT,
+  intended_at REAL NOT NULL,
+  at REAL,
+  UNIQUE (profile, app, our_id)
+);
+"""
+
+
+@migrations()
+def m003_recipes(db: Database) -> None:
+    """Payment references."""
+    _script(db, _RECIPES)
+
+
 def _script(db: Database, sql: str) -> None:
     """Run statements one by one: ``executescript`` would commit the migration's transaction first."""
     for statement in sql.split(";\n"):
