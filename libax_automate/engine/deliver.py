@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from libax_automate.engine.gate import Gatekeeper
 from libax_automate.engine.journal import Journal
 from libax_automate.engine.lane import Lane
-from libax_automate.engine.outbox import dump
 from libax_automate.engine.pace import Pacer
 from libax_automate.engine.parcels import Parcels
 from libax_automate.engine.recheck import Recheck
@@ -278,7 +275,8 @@ class Delivery:
             if pacer is not None or throttles or (succeeded and info.credential_id not in self._calm):
                 self._calm.update([info.credential_id] if succeeded and not throttles else ())
                 store.apps.keep_pace(info.credential_id, pacer.next_call() if pacer else 0.0, succeeded=succeeded and not throttles)
-            self._follow_up(group, now)
+            # what was sent may have to be written back into its source: an effect like any other
+            store.queue.follow_up([outcome.row.id for outcome in group if outcome.row.activity and outcome.end is sent], now)
             ended = group if plain else [outcome for outcome in group if outcome.end is not End.RELEASED]
             self._finished += len(ended)
             for outcome in ended:
@@ -331,20 +329,6 @@ class Delivery:
             self.store.apps.forget_refusals(app_id)
             if lane := self._lanes.get(app_id):
                 lane.close()
-
-    def _follow_up(self, group: Sequence[Outcome], now: float) -> None:
-        """What was sent may have to be written back into its source (LX-55): an effect like any other, once."""
-        for outcome in group:
-            if outcome.row.activity and outcome.end is End.SENT:
-                app_name, record_id = json.loads(outcome.row.activity)
-                payload = {
-                    "kind": "activity",
-                    "fields": {"message": f"M{outcome.row.id}", "channel": outcome.row.channel, "to": outcome.row.to},
-                }
-                shown = json.loads(outcome.row.payload or "{}")
-                payload["fields"].update({key: shown[key] for key in ("subject", "text") if shown.get(key)})  # type: ignore[attr-defined]
-                payload["fields"]["at"] = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")  # type: ignore[index]
-                self.store.queue.follow_up(outcome.row, app_name=app_name, to=record_id, payload=dump(payload), now=now)
 
     def _save(self, outcomes: Sequence[Outcome]) -> None:
         """The database cannot be written: wait for what is out, keep every outcome beside it."""

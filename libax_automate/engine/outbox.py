@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,14 @@ class Draft:
 def dump(value: Mapping[str, Any]) -> str:
     """Compact JSON; amounts as strings, dates as ISO 8601."""
     return dumps(value)
+
+
+def activity_of(*, message: int, channel: str, to: str, payload: str, at: datetime) -> str:
+    """The payload of the activity that writes a sent message back into its source (LX-55); ``payload`` is the message's own."""
+    shown = json.loads(payload or "{}")
+    said = {key: shown[key] for key in ("subject", "text") if shown.get(key)}
+    fields = {"message": f"M{message}", "channel": channel, "to": to, **said, "at": at.isoformat(timespec="seconds")}
+    return dump({"kind": "activity", "fields": fields})
 
 
 def _files(folder: Path, names: list[str]) -> tuple[Attachment, ...]:

@@ -657,3 +657,20 @@ def test_what_was_sent_is_written_back_once_and_what_was_not_is_not(tmp_path: Pa
         ("3", "activity", "+351910000003"),
     ]
     assert acts[0]["fields"]["text"] == "Olá Pessoa"
+
+
+@pytest.mark.req("LX-55")
+def test_what_a_person_says_has_arrived_is_written_back_too(tmp_path: Path, gateway: Service) -> None:
+    gateway.on("/send", _bad({"M1": Fault.HANG_UP}))
+    world = World(tmp_path, gateway.url, count=0, catalogue=catalogue(), sms=ONE, more=CRM.format(url=gateway.url))
+    _contacts(world, {"1": "active", "2": "active"})
+    world.run("2026-12-24T09:00:00+00:00")
+    world.run("2026-12-24T11:00:00+00:00")
+    (error,) = world.errors()
+    for _ in range(2):
+        world.verb("sent", error.id, "2026-12-24T11:05:00+00:00")
+    world.run("2026-12-24T11:06:00+00:00")
+    world.run("2026-12-24T11:07:00+00:00")
+    acts = [request.json() for request in gateway.requests if request.path == "/act"]
+    assert sorted(act["to"] for act in acts) == ["1", "2"]
+    assert {act["fields"]["text"] for act in acts} == {"Olá Pessoa"}

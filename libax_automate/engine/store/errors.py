@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libax_automate.engine.store.database import Database
+from libax_automate.engine.store.queue import Queue
 from libax_automate.engine.store.rows import Changed, ErrorRow, Outcome
 
 _SELECT = """
@@ -138,6 +139,7 @@ class Errors:
                 conn.executemany(
                     "UPDATE apps SET sent = sent + 1 WHERE id = (SELECT app_id FROM messages WHERE id = ?)", [(i,) for i in ids]
                 )
+                Queue(self.db).follow_up(ids, now)
             self._finish(done, error_id, verb, now)
             return done
 

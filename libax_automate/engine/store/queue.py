@@ -8,8 +8,9 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
-from libax_automate.engine.outbox import Draft
+from libax_automate.engine.outbox import Draft, activity_of
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.rows import Claimed, End, Outcome
 from libax_automate.engine.store.spool import Spool
@@ -221,14 +222,20 @@ class Queue:
         found = self.db.value("SELECT min(started_at) FROM attempts WHERE message_id = ? AND key = ?", (message_id, key))
         return None if found is None else float(found)
 
-    def follow_up(self, row: Claimed, *, app_name: str, to: str, payload: str, now: float) -> None:
-        """Queue the activity of a message that was sent (LX-55): once, for its key is the message's own."""
-        self.db.conn.execute(
-            "INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, "
-            "not_before, created_at) SELECT b.id, ?, NULL, ?, ?, ?, 'action', ?, '', ?, 'waiting', 0, ? "
-            "FROM apps a JOIN apps b ON b.profile = a.profile AND b.name = ? WHERE a.id = ?",
-            (row.model_id, f"{row.step}+activity", row.person, row.occasion, to, payload, now, app_name, row.app_id),
-        )
+    def follow_up(self, ids: Iterable[int], now: float) -> None:
+        """Queue the activity of messages that were sent (LX-55), of those that have one: once, for its key is the message's own."""
+        at = datetime.fromtimestamp(now, UTC)
+        for id_ in ids:
+            found = self.db.row("SELECT activity, channel, recipient, payload FROM messages WHERE id = ? AND activity IS NOT NULL", (id_,))
+            if found is None:
+                continue
+            (app_name, record), (_, channel, to, payload) = json.loads(found[0]), found
+            self.db.conn.execute(
+                "INSERT OR IGNORE INTO messages(app_id, model_id, task_id, step, person, occasion, channel, recipient, name, payload, state, "
+                "not_before, created_at) SELECT b.id, m.model_id, NULL, m.step || '+activity', m.person, m.occasion, 'action', ?, '', ?, "
+                "'waiting', 0, ? FROM messages m JOIN apps a ON a.id = m.app_id JOIN apps b ON b.profile = a.profile AND b.name = ? WHERE m.id = ?",
+                (record, activity_of(message=id_, channel=channel, to=to, payload=payload, at=at), now, app_name, id_),
+            )
 
     def next_of_users(self, app_id: int) -> float | None:
         """Like ``next_waiting``, the program's own notices apart."""
