@@ -159,6 +159,8 @@ class Plan:
             for item in self.recipe.plan(run):
                 self.current = item
                 if isinstance(item, Effect):
+                    if item.app not in self.profile.apps:
+                        raise ProfileError(f"model {self.spec.name!r} acts in {item.app!r}, and no app is named so", hint="correct its app")
                     draft = _effect(self.spec, item)
                 elif self.moment.baseline != item.baseline:
                     continue  # on the first pass only what was there before; later never again

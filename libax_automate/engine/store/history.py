@@ -24,10 +24,10 @@ class History:
         return [(str(app), str(state), int(count)) for app, state, count in rows]
 
     def said(self, model_id: int) -> Iterator[tuple[str, str, str, float, int, str]]:
-        """(step, occasion, state, instant, id, reason) of all that a model has to say or has said to people, oldest first."""
+        """(step, occasion, state, instant, id, reason) of all that a model has to say or has said, or done, oldest first."""
         yield from self.db.conn.execute(
             "SELECT step, occasion, state, coalesce(ended_at, created_at), id, reason FROM messages "
-            "WHERE model_id = ? AND channel <> 'action' ORDER BY id",
+            "WHERE model_id = ? AND (channel <> 'action' OR step NOT LIKE '%+activity') ORDER BY id",
             (model_id,),
         )
 
