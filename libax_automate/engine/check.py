@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from libax_automate.connector import CHANNELS, Actor, Capability, Connector, Sender, Source, Template
+from libax_automate.connector import CHANNELS, Actor, Capability, Connector, Referencer, Sender, Source, Template
 from libax_automate.engine import calendar, schedule
 from libax_automate.engine.compose import channel_of, check_fields
 from libax_automate.engine.profile.positions import Loc, Positions
@@ -136,6 +136,7 @@ class _Check:
                 self._loc(spec, loc, key if rest else ""), f"{spec.name}: {what}", hint or f"see: automate models fields {spec.name}"
             )
         self._activity(spec, loc)
+        self._references(spec, recipe, loc)
         self._ways(spec, recipe, loc)
         self._files(spec, loc)
         self._time(spec, loc)
@@ -189,6 +190,16 @@ class _Check:
         connector = self._connector(spec.source)
         if connector is not None and not (isinstance(connector, Actor) and Capability.ACTIONS in connector.offers()):
             self.problem((*loc, "activity"), f"{spec.name}: {spec.source!r} takes no activities (LX-55)", "remove activity = true")
+
+    def _references(self, spec: ModelSpec, recipe: Model[Any], loc: Loc) -> None:
+        app = recipe.referencer()
+        if app is None:
+            return
+        able = ", ".join(name for name in self._apps if isinstance(self._connector(name), Referencer)) or "none of the apps"
+        if app not in self._apps:
+            self.problem((*loc, "references"), f"{spec.name}: no app is named {app!r}", f"{able} can")
+        elif (connector := self._connector(app)) is not None and not isinstance(connector, Referencer):
+            self.problem((*loc, "references"), f"{spec.name}: {app!r} ({connector.name}) makes no payment references", f"{able} can")
 
     # -- where it goes ---------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ class References:
             made = self._of(payable)
             if isinstance(made, str):
                 return made
+            if made is not None and made.amount != payable.amount:
+                return f"payment reference {made.reference} of {payable.number} is for {made.amount}, and {payable.amount} is owed"
             entity, reference = (made.entity, made.reference) if made else (LATER, LATER)
             payments.append(
                 {"number": payable.number, "entity": entity, "reference": reference, "amount": payable.amount, "due": payable.due}
@@ -61,10 +63,7 @@ class References:
         store = self._space.store if self._create else self._space.existing_store()
         kept = store.payments.get(self._profile, self._app, payable.our_id) if store is not None else None
         if kept is not None and kept.reference is not None:
-            had = kept.reference
-            if had.amount != payable.amount:
-                return f"payment reference {had.reference} of {payable.number} is for {had.amount}, and {payable.amount} is owed"
-            return had
+            return kept.reference
         if store is None or not self._create:
             return None
         if not self._opened:

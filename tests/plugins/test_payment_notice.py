@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
@@ -271,6 +274,20 @@ def test_an_app_that_makes_no_references_is_refused(shop: Shop) -> None:
     done = shop.cli("plan", "avisos", "--now", "2026-11-20T09:00", "--db", "a.db")
     assert done.code == 78
     assert "makes no payment references" in done.err
+    checked = shop.cli("check", "--json", "--now", "2026-11-20T09:00", "--db", "a.db")
+    assert checked.code == 78
+    assert "makes no payment references" in checked.out + checked.err
+
+
+def test_check_and_a_test_send_know_references(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    assert shop.cli("check", "--now", "2026-11-20T09:00", "--db", "a.db").code == 0
+    done = shop.cli("models", "test", "avisos", "--to", "me@example.com", "--as", "10", "--now", "2026-11-20T09:00", "--db", "a.db")
+    assert done.code == 0, done.err
+    assert shop.texts() == ["FT 10: 12345 123456789 100,00 €"]
+    with_references(shop, 'references = "nobody"')
+    assert "no app is named" in shop.cli("check", "--now", "2026-11-20T09:00", "--db", "a.db").err
 
 
 @pytest.mark.req("LX-28")
@@ -284,3 +301,33 @@ def test_an_applied_plan_says_the_reference_and_not_that_there_will_be_one(shop:
     shop.run("2026-11-20T09:01")
     assert len(shop.texts()) == 3
     assert not any("created at run" in text for text in shop.texts())
+
+
+#: a connector that dies as soon as the operator has made a reference, before anybody here knows of it
+DYING = """
+import os, signal, sys
+from libax_connector_ifthenpay import Ifthenpay
+made = Ifthenpay.create_reference
+def die(self, our_id, *args, **named):
+    made(self, our_id, *args, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+Ifthenpay.create_reference = die
+from libax_automate.__main__ import main
+sys.argv = ["automate", "run", "--now", "2026-11-20T09:01", "--db", "a.db"]
+main()
+"""
+
+
+@pytest.mark.req("LX-28")
+def test_a_process_that_dies_between_the_call_and_the_commit_leaves_its_intention(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    shop.run("2026-11-20T08:00")
+    died = subprocess.run([sys.executable, "-c", DYING], cwd=shop.home, capture_output=True, timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    with Store(shop.home / "a.db") as store:
+        kept = store.payments.get("padaria", "mb", "10")
+        assert kept is not None
+        assert kept.reference is None
+    assert shop.run("2026-11-20T09:30") == 2
+    assert not any("FT 10" in text for text in shop.texts())
