@@ -102,6 +102,8 @@ class Segmentation(ax.Model[SegmentationOptions]):
                     belongs = bool(expression.evaluate(context))
                 except EmptyValue:
                     belongs = False  # what nobody knows of somebody is no reason to put them anywhere
+                except TemplateError as error:
+                    raise TemplateError(f"groups, {name}: {error.message}", hint=error.hint) from None
                 if belongs:
                     found.setdefault(str(to), (record.id or str(to), {}))[1][name] = None
         return None if empty else found
