@@ -35,7 +35,7 @@ def polars(folder: Path) -> int:
     import polars as pl
 
     rows = pl.scan_csv(folder / "customers.csv", separator=";", infer_schema=False)
-    return rows.filter(pl.col("Nascimento").str.starts_with("24/12/")).collect().height
+    return int(rows.filter(pl.col("Nascimento").str.starts_with("24/12/")).collect().height)
 
 
 def drain(folder: Path) -> int:
