@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from libax_automate.testing.service import Service
-from tests.cli.business import EARLY, NO_BALANCE, NOW, Business
+from tests.cli.business import DAY, EARLY, NO_BALANCE, NOW, Business
 from tests.cli.test_surface import ALL, ARGUMENTS, CODES
 from tests.conftest import Cli, RunProcess
 from tests.figures import Figure
@@ -58,6 +58,8 @@ def stuck(home: Path, automate_service: Service, cli: Cli, monkeypatch: pytest.M
     cli("queue", "clear", "sms", "--yes")
     cli("db", "backup", "copy.db")
     (shop.folder / "stop.txt").write_text("y@example.com\n", encoding="utf-8")
+    (shop.folder / "said.csv").write_text("person,answer\n1,yes\n", encoding="utf-8")
+    cli("plan", "birthday", "--on", DAY, "--save", "plan.json")
     return shop
 
 
