@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from libax_automate.cli.finding import approval_row
 from libax_automate.cli.output import Column
 from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import count, instant, local
-from libax_automate.errors import NotFound, UsageError
+from libax_automate.errors import UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.store.approvals import ApprovalRow
@@ -44,7 +45,7 @@ def approve(
         return
     store = session.ledger
     waiting = store.approvals.listed(profiles=session.names) if store else []
-    rows = waiting if every else [_row(session, reference) for reference in which or ()]
+    rows = waiting if every else [approval_row(session, reference) for reference in which or ()]
     now = session.books.now()
     items = []
     for row in rows:
@@ -82,12 +83,3 @@ def _show(session: Session, *, decided: bool) -> None:
         Column("since", show=lambda text: local(text, session.zone)), *([Column("verdict")] if decided else []),
     ]  # fmt: skip
     session.out.items(items, columns, empty="nothing waits for approval")
-
-
-def _row(session: Session, reference: str) -> ApprovalRow:
-    digits = reference.removeprefix("A").removeprefix("a")
-    store = session.ledger
-    row = store.approvals.get(int(digits)) if store and digits.isdigit() else None
-    if row is None or (session.names is not None and row.profile not in session.names):
-        raise NotFound(f"there is no approval {reference!r}", hint="automate approve shows what waits")
-    return row

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from libax_automate.cli.words import id_of
 from libax_automate.errors import NotFound, ProfileError, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.cli.session import Session
+    from libax_automate.engine.store.approvals import ApprovalRow
     from libax_automate.engine.store.rows import AppRow, ErrorRow, MessageRow, TaskRow
+
+
+RowT = TypeVar("RowT")
 
 
 def app_rows(session: Session) -> list[AppRow]:
@@ -42,31 +46,34 @@ def app_row(session: Session, reference: str) -> AppRow:
     return found[0]
 
 
+def _there(found: RowT | None, what: str, hint: str) -> RowT:
+    if found is None:
+        raise NotFound(f"there is no {what}", hint=hint)
+    return found
+
+
 def error_row(session: Session, text: str) -> ErrorRow:
     """An error by id, open or closed."""
     id_, store = id_of(text, "E"), session.ledger
-    found = store.errors.get(id_) if store else None
-    if found is None:
-        raise NotFound(f"there is no error E{id_}", hint="see: automate errors list")
-    return found
+    return _there(store.errors.get(id_) if store else None, f"error E{id_}", "see: automate errors list")
 
 
 def task_row(session: Session, text: str) -> TaskRow:
     """A task by id."""
     id_, store = id_of(text, "T"), session.ledger
-    found = store.tasks.get(id_) if store else None
-    if found is None:
-        raise NotFound(f"there is no task T{id_}", hint="see: automate tasks list")
-    return found
+    return _there(store.tasks.get(id_) if store else None, f"task T{id_}", "see: automate tasks list")
 
 
 def message_row(session: Session, text: str) -> MessageRow:
     """A message by id."""
     id_, store = id_of(text, "M"), session.ledger
-    found = store.ledger.get(id_) if store else None
-    if found is None:
-        raise NotFound(f"there is no message M{id_}", hint="see: automate queue show APP")
-    return found
+    return _there(store.ledger.get(id_) if store else None, f"message M{id_}", "see: automate queue show APP")
+
+
+def approval_row(session: Session, text: str) -> ApprovalRow:
+    """An approval by id, open or decided."""
+    id_, store = id_of(text, "A"), session.ledger
+    return _there(store.approvals.get(id_) if store else None, f"approval A{id_}", "see: automate approve")
 
 
 def senders(session: Session) -> dict[tuple[str, str], str]:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from libax_automate.errors import UsageError
 
-_KINDS = {"T": "task", "M": "message", "E": "error", "B": "batch"}
-_ID = re.compile(r"([TMEB]?)(\d{1,15})", re.IGNORECASE)
+_KINDS = {"A": "approval", "T": "task", "M": "message", "E": "error", "B": "batch"}
+_ID = re.compile(r"([ATMEB]?)(\d{1,15})", re.IGNORECASE)
 _UNITS = ((604800, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -42,7 +42,7 @@ def age(seconds: float) -> str:
 
 
 def id_of(text: str, kind: str) -> int:
-    """``E12`` or ``12`` -> 12; raises UsageError where it is no id of ``kind`` (T, M, E or B)."""
+    """``E12`` or ``12`` -> 12; raises UsageError where it is no id of ``kind`` (T, M, E, B or A)."""
     match = _ID.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is no {_KINDS[kind]} id", hint=f"ids of {_KINDS[kind]}s look like {kind}12")
