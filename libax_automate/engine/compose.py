@@ -153,7 +153,7 @@ class Composer:
         self._audience = Audience(spec.audience)
         self._names = Names.of(recipe, available)
         self._where = self._condition(spec.where)
-        self._hours = Hours(self._zone, spec.quiet or profile.defaults.quiet, spec.send_weekdays or profile.defaults.send_weekdays)
+        self._hours = Hours.of(profile, spec)
         self._span = _lifetime(spec.expires or recipe.expires)
         self._moment: tuple[datetime, Any] | None = None
         self._lived: tuple[datetime, datetime | None] | None = None

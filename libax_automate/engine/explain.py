@@ -24,7 +24,7 @@ from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import NotFound, ProfileError, UsageError
 from libax_automate.message import Channel
-from libax_automate.model import Candidate, Effect, Sent
+from libax_automate.model import Candidate, Sent
 from libax_automate.record import BadRow, Query, Record
 
 #: how far ahead the next message is looked for
@@ -178,7 +178,7 @@ class _Inquiry:
     def _candidates(self, records: list[Record], slot: Slot) -> Iterator[Candidate]:
         """Whom the recipe finds for ``slot`` if the source held this person alone."""
         for item in self.recipe.plan(self._run(records, slot)):
-            if not isinstance(item, Effect) and not item.baseline:
+            if isinstance(item, Candidate) and not item.baseline:
                 yield item
 
     def _run(self, records: list[Record], slot: Slot) -> PlanRun:
@@ -277,9 +277,7 @@ class _Inquiry:
         if candidate is not None:
             known = self._known(candidate.step, found.person, "once" if self.spec.once else candidate.occasion)
             add(Check("once only", known is None, known or f"nothing yet for {'this model' if self.spec.once else candidate.occasion}"))
-        defaults = self.profile.defaults
-        quiet, weekdays = self.spec.quiet or defaults.quiet, self.spec.send_weekdays or defaults.send_weekdays
-        if (hold := Hours(self.profile.timezone, quiet, weekdays).hold(moment)) is not None:
+        if (hold := Hours.of(self.profile, self.spec).hold(moment)) is not None:
             add(Check("hours", None, hold.reason))
 
     def _where(self, person: Record, candidate: Candidate | None) -> Check:

@@ -107,9 +107,7 @@ class Gatekeeper:
             if row.model_id not in held:
                 spec = self._specs.get(row.model_id)
                 owner, model = spec or (profile, None)
-                quiet = (model.quiet if model else None) or owner.defaults.quiet
-                weekdays = (model.send_weekdays if model else None) or owner.defaults.send_weekdays
-                held[row.model_id] = Hours(owner.timezone, quiet, weekdays).hold(instant)
+                held[row.model_id] = Hours.of(owner, model).hold(instant)
             hold = held[row.model_id]
             return ("waiting", hold.until.timestamp(), hold.reason) if hold is not None else None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from libax_automate.engine.spec import Quiet
+from libax_automate.engine.spec import ModelSpec, Profile, Quiet
 from libax_automate.engine.walltime import instant_of, local_of, midnight
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,6 +30,15 @@ class Hours:
         self._quiet = quiet
         self._weekdays = weekdays or None
         self._last: tuple[datetime, Hold | None] | None = None
+
+    @classmethod
+    def of(cls, profile: Profile, spec: ModelSpec | None) -> Self:
+        """The hours of a model, else those of ``[defaults]``; ``spec`` None = a model that the profile no longer has."""
+        defaults = profile.defaults
+        if spec is None:
+            return cls(profile.timezone, defaults.quiet, defaults.send_weekdays)
+        quiet = None if spec.any_hour else spec.quiet or defaults.quiet
+        return cls(profile.timezone, quiet, spec.send_weekdays or defaults.send_weekdays)
 
     def hold(self, now: datetime) -> Hold | None:
         """What holds a message that is ready at ``now``; None when it may leave at once."""

@@ -195,6 +195,8 @@ class ModelSpec:
     #: a person hears from this model once ever, whatever the occasion
     once: bool = False
     quiet: Quiet | None = None
+    #: no quiet hours hold, whatever [defaults] says
+    any_hour: bool = False
     send_weekdays: frozenset[int] | None = None
     steps: tuple[StepSpec, ...] = ()
     #: what kind of word it is, where it is not the recipe's

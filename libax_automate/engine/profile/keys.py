@@ -119,6 +119,15 @@ def _cap(value: str) -> Cap | bool:
     return cap_of(value) or False
 
 
+def _quiet(value: Any) -> Quiet | bool:
+    # "none" of a model has to win over the hours of [defaults]
+    if value is False or (isinstance(value, str) and value.strip().lower() == "none"):
+        return False
+    if not isinstance(value, str):
+        raise wrong("should be a text, such as '21:00-09:00', or false")
+    return quiet_of(value)
+
+
 def _caps(value: Any) -> dict[str, Cap]:
     table = {"all": value} if isinstance(value, str) else value
     classes = [*map(str, MessageClass), "all"]
@@ -214,6 +223,10 @@ Months = Annotated[frozenset[int] | None, _said(months_of), WithJsonSchema({**_S
 Times = Annotated[tuple[time, ...], _said(_times), WithJsonSchema({**_STRINGS, "examples": ["09:30", ["09:30", "15:00"]]})]
 Day = Annotated[date, _said(_date), WithJsonSchema({"type": "string", "examples": ["2026-12-01"]})]
 Hours = Annotated[Quiet, _said(quiet_of, str), WithJsonSchema({**_STRING, "examples": ["21:00-09:00"]})]
+#: a model's own: ``false`` where the hours of [defaults] are not for it
+OwnHours = Annotated[
+    Any, _said(_quiet), WithJsonSchema({"anyOf": [_STRING, {"const": False}], "examples": ["21:00-09:00", False]})
+]  # fmt: skip
 Pace = Annotated[Rate, _said(rate_of, str), WithJsonSchema({**_STRING, "examples": ["10/s", "100/min", "1000/h", "300/d"]})]
 Report = Annotated[tuple[int, time], _said(report_of, str), WithJsonSchema({**_STRING, "examples": ["mon 08:00"]})]
 Expiry = Annotated[str, _said(_expires, str), WithJsonSchema({**_STRING, "examples": ["day", "2h", "1d"]})]
@@ -362,7 +375,7 @@ class ModelKeys(WordingKeys):
     late_limit: Limit | None = Field(None, description="How far back missed slots count.")
     expires: Expiry | None = Field(None, description='When an unsent message is void: "day", or a span.')
     once: bool = Field(False, description="Once per person for ever.")
-    quiet: Hours | None = Field(None, description="Hours in which nothing leaves; messages wait.")
+    quiet: OwnHours | None = Field(None, description="Hours in which nothing leaves; messages wait. false = at any hour.")
     send_weekdays: SendDays | None = Field(None, description="Weekdays on which messages leave; on others they wait.")
     message_class: Annotated[MessageClass, _choice(MessageClass)] | None = Field(
         None, alias="class", description="courtesy, service or billing: what caps and tact count it as; default: the recipe's."
