@@ -107,8 +107,16 @@ def _serve() -> None:
     from libax_automate.engine.profile import load_profiles  # noqa: F401
     from libax_automate.engine.store import Store  # noqa: F401
     from libax_automate.plugins import birthday, csv_source, folder, http_gateway  # noqa: F401
+    from libax_automate.plugins.catalogue import default_catalogue
     from tests.harness import plugins, world  # noqa: F401
 
+    default_catalogue().names()
+    if os.environ.get("AUTOMATE_HTTP") == "httpx":
+        import h11  # noqa: F401
+        import httpcore
+        import httpx  # noqa: F401
+
+        httpcore.ConnectionPool().close()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
