@@ -12,6 +12,7 @@ from libax_automate.engine.lane import Lane
 from libax_automate.engine.pace import Pacer
 from libax_automate.engine.parcels import Parcels
 from libax_automate.engine.recheck import Recheck
+from libax_automate.engine.shelf import Shelf
 from libax_automate.engine.spec import AppSpec, Profile
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 from libax_automate.engine.workspace import Workspace
@@ -359,6 +360,7 @@ class Delivery:
                 profile=profile.name, app=app, app_id=app_id, credential_id=info.credential_id, connector=connector, folder=profile.folder,
                 redactor=self.space.redactor, wake=self._wake, clock=self.clock, pacer=pacer,
                 parcels=Parcels(self.space.db_path, app_id) if connector.key_ttl() is not None and getattr(connector, "batch_size", 1) > 1 else None,
+                shelf=Shelf(self.space.db_path),
             )  # fmt: skip
         except Exception as error:
             self._broken(profile, app, app_id, error)

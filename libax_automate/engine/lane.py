@@ -60,6 +60,7 @@ class Lane:
         clock: Clock,
         pacer: Pacer | None = None,
         parcels: Parcels | None = None,
+        shelf: outbox.Shelf | None = None,
     ) -> None:
         self._clock = clock
         self.profile, self.app, self.app_id, self.credential_id = profile, app, app_id, credential_id
@@ -71,6 +72,7 @@ class Lane:
         self.outstanding = 0
         self._alone = 0
         self._parcels = parcels
+        self._shelf = shelf
         self.done: deque[Outcome] = deque()
         self._folder = folder
         self._redactor = redactor
@@ -223,6 +225,7 @@ class Lane:
             payload=_read(row.payload)[0],
             folder=self._folder,
             sent_at=datetime.fromtimestamp(row.started_at, UTC),
+            shelf=self._shelf,
         )
 
     def _send(self, rows: Sequence[Claimed]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from libax_automate._json import dumps
+from libax_automate.engine.paper import Paper
 from libax_automate.errors import ContentError
 from libax_automate.message import Action, Attachment, Call, Channel, Email, Message, Text
 
@@ -58,6 +59,8 @@ class Draft:
     still: tuple[str, str, str, Mapping[str, frozenset[str]]] | None = None
     #: further records of which they have to hold
     also: tuple[str, ...] = ()
+    #: what it carries; the payload speaks of it once it has its number
+    document: Paper | None = None
 
     @property
     def subject(self) -> str:
@@ -104,17 +107,28 @@ def _files(folder: Path, names: list[str]) -> tuple[Attachment, ...]:
     return tuple(files)
 
 
+#: what a payload says of its document -> the file
+Shelf = Callable[[Mapping[str, Any]], Attachment]
+
+
 def message(
-    *, reference: str, key: str, to: str, channel: Channel, person: str, payload: Mapping[str, Any], folder: Path, sent_at: datetime
-) -> Message:
-    """The value a connector gets, made from a queue row; raises ContentError or InvalidMessage where it cannot be made."""
+    *, reference: str, key: str, to: str, channel: Channel, person: str, payload: Mapping[str, Any], folder: Path, sent_at: datetime,
+    shelf: Shelf | None = None,
+) -> Message:  # fmt: skip
+    """The value a connector gets, made from a queue row; raises ContentError or InvalidMessage where it cannot be made.
+
+    ``shelf`` answers the document that a payload speaks of.
+    """
     got = payload.get
     if channel is Channel.EMAIL:
         return Email(
             id=reference, key=key, to=to, person=person, sent_at=sent_at,
             subject=got("subject") or "", text=got("text") or "", html=got("html"), name=got("name") or "",
             sender=got("sender"), reply_to=got("reply_to"), cc=tuple(got("cc") or ()), bcc=tuple(got("bcc") or ()),
-            attachments=_files(folder, payload["attachments"]) if got("attachments") else (),
+            attachments=(
+                *((shelf(payload["document"]),) if shelf is not None and got("document") else ()),
+                *(_files(folder, payload["attachments"]) if got("attachments") else ()),
+            ),
             headers=got("headers") or {}, template=got("template"), params=got("params") or {}, vars=tuple(got("vars") or ()),
         )  # fmt: skip
     if channel is Channel.WEBHOOK:

@@ -8,6 +8,7 @@ from typing import Self
 from libax_automate.engine.store.approvals import Approvals
 from libax_automate.engine.store.apps import Apps
 from libax_automate.engine.store.database import Database
+from libax_automate.engine.store.documents import Documents
 from libax_automate.engine.store.errors import Errors
 from libax_automate.engine.store.history import History
 from libax_automate.engine.store.ledger import Ledger
@@ -31,6 +32,7 @@ class Store:
         self.approvals = Approvals(self.db)
         self.people = People(self.db)
         self.payments = Payments(self.db)
+        self.documents = Documents(self.db)
         self.write = self.db.write
 
     def close(self) -> None:

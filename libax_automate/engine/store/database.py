@@ -13,7 +13,7 @@ from typing import Any
 from libax_automate.errors import ProfileError, StoreError, TemporaryError
 
 #: ``PRAGMA user_version`` of this program's files: the number of migrations in ``schema.py`` (a test holds them equal)
-VERSION = 3
+VERSION = 4
 
 #: A writer waits this long for another one, in milliseconds. The longest transaction is one task's insert.
 _BUSY_MS = 30_000

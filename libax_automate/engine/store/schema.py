@@ -266,6 +266,58 @@ def m003_recipes(db: Database) -> None:
     _script(db, _RECIPES)
 
 
+_DOCUMENTS = """
+-- the last number taken of each series; a number is taken in the transaction that writes its document
+CREATE TABLE series (
+  profile TEXT NOT NULL,
+  name TEXT NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY (profile, name)
+) WITHOUT ROWID;
+
+-- what was numbered and printed, byte for byte; never changed but for "voided_at", never deleted
+CREATE TABLE documents (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  profile TEXT NOT NULL,
+  model_id INTEGER NOT NULL REFERENCES models(id),
+  message_id INTEGER REFERENCES messages(id) ON DELETE SET NULL,
+  series TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  number TEXT NOT NULL,
+  day TEXT NOT NULL,
+  period TEXT NOT NULL,
+  person TEXT NOT NULL,
+  name TEXT NOT NULL,
+  total TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  file TEXT NOT NULL,
+  content BLOB NOT NULL,
+  sha256 TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  voided_at REAL,
+  reason TEXT NOT NULL DEFAULT '',
+  UNIQUE (profile, series, n),
+  UNIQUE (profile, number)
+);
+CREATE INDEX documents_person ON documents(model_id, person);
+CREATE INDEX documents_message ON documents(message_id) WHERE message_id IS NOT NULL;
+
+-- the records that a document speaks of: each on one document of a model
+CREATE TABLE document_records (
+  model_id INTEGER NOT NULL REFERENCES models(id),
+  record TEXT NOT NULL,
+  document_id INTEGER NOT NULL REFERENCES documents(id),
+  PRIMARY KEY (model_id, record)
+) WITHOUT ROWID;
+"""
+
+
+@migrations()
+def m004_documents(db: Database) -> None:
+    """Numbered documents."""
+    _script(db, _DOCUMENTS)
+
+
 def _script(db: Database, sql: str) -> None:
     """Run statements one by one: ``executescript`` would commit the migration's transaction first."""
     for statement in sql.split(";\n"):

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from libax_automate.engine.outbox import Draft, dump
+from libax_automate.engine.paper import Finished
 from libax_automate.engine.store.database import Database
+from libax_automate.engine.store.documents import Documents
 
 #: the instant until which a message waits that a person has to approve: later than any clock
 UNDECIDED = 1e11
@@ -53,6 +55,10 @@ class Spool:
         self._db = db
         self._kinds: dict[_Kind, int] = {}
         self._rows: list[tuple[Any, ...]] = []
+        #: drafts that carry a document: they go in once it has its number
+        self._papers: list[Draft] = []
+        #: documents printed before the transaction, under the numbers that were expected
+        self._ahead: dict[int, tuple[int, Finished]] = {}
         self._spilt = False
         self.count = 0
         #: how many of them wait for a person
@@ -60,11 +66,50 @@ class Spool:
 
     def add(self, draft: Draft) -> None:
         """Keep one draft; ``baseline`` ones are recorded as skipped."""
-        state = "skipped"
         if not draft.baseline:
-            state = "waiting"
             self.count += 1
             self.approve += draft.approve
+        if draft.document is not None:
+            self._papers.append(draft)
+        else:
+            self._put(draft)
+
+    def print(self, model_id: int) -> None:
+        """Print the documents under the numbers that they will most likely get, before the transaction that takes them begins."""
+        documents = Documents(self._db)
+        following: dict[str, int] = {}
+        for place, draft in enumerate(self._papers):
+            paper = draft.document
+            assert paper is not None
+            if self._known(model_id, draft):
+                continue
+            n = following.get(paper.series)
+            if n is None:
+                n = documents.expected(paper.profile, paper.series, paper.first)
+            following[paper.series] = n + 1
+            self._ahead[place] = n, paper.finish(paper.written(n))
+
+    def _number(self, model_id: int, now: float) -> list[tuple[int, Draft]]:
+        """Give each document its number; those already in the ledger take none."""
+        documents, made = Documents(self._db), list[tuple[int, Draft]]()
+        seen: set[tuple[str, str, str]] = set()
+        for place, draft in enumerate(self._papers):
+            key = (draft.step, draft.person, draft.occasion)
+            if key in seen or self._known(model_id, draft):
+                continue
+            seen.add(key)
+            id_ = documents.record(draft, model_id=model_id, now=now, ahead=self._ahead.get(place))
+            if id_ is not None:
+                made.append((id_, draft))
+                self._put(draft)
+        return made
+
+    def _known(self, model_id: int, draft: Draft) -> bool:
+        sql = "SELECT 1 FROM messages WHERE model_id = ? AND step = ? AND person = ? AND occasion = ?"
+        return self._db.row(sql, (model_id, draft.step, draft.person, draft.occasion)) is not None
+
+    def _put(self, draft: Draft) -> None:
+        state = "skipped" if draft.baseline else "waiting"
         kind = _Kind(
             draft.app, draft.step, draft.occasion, str(draft.channel), state, draft.not_before, draft.expires, draft.reason, draft.approve
         )
@@ -98,6 +143,7 @@ class Spool:
 
         With ``approval`` (its id, and why) those drafts that ask for it, or with ``brake`` all of them, wait until a person decides.
         """
+        numbered = self._number(model_id, now) if self._papers else []
         if not self._kinds:
             return 0
         self._spill()
@@ -114,12 +160,16 @@ class Spool:
         conn.executemany("INSERT INTO temp.kinds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         kept = conn.execute(_FROM_SPOOL, (model_id, task_id, now, True)).rowcount
         conn.execute(_FROM_SPOOL, (model_id, task_id, now, False))
+        if numbered:
+            Documents(self._db).posted(model_id, numbered)
         return kept
 
     def close(self) -> None:
         """Let go of what was kept."""
         self._rows.clear()
         self._kinds.clear()
+        self._papers.clear()
+        self._ahead.clear()
         if self._spilt:
             for table in ("spool", "kinds"):
                 # a transaction that failed has taken the tables with it, and a full disk must not hide its own error behind this one
