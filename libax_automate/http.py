@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, quote_plus, urlencode
 
+from libax_automate._engines import choose
 from libax_automate._json import dumps
 from libax_automate.address import Pin, Resolve, place, system_resolve
 from libax_automate.errors import (
@@ -27,7 +28,7 @@ from libax_automate.errors import (
 )
 from libax_automate.options import Secret
 from libax_automate.reply import Reply, UnreadableReply, retry_after
-from libax_automate.transport import InDoubt, NotSent, Settings, Transport, choose
+from libax_automate.transport import InDoubt, NotSent, Settings, Transport
 
 __all__ = ["ApiClient", "Params", "Reply", "UnreadableReply", "retry_after", "sounds_secret"]
 
@@ -64,8 +65,8 @@ class ApiClient:
 
     ``allow_private`` opens address ranges (``Place.allow_private``); ``plain_http`` allows http:// to public addresses;
     ``ca_file`` names a PEM file of further certificate authorities. ``server_errors_not_processed`` is True where the
-    vendor documents that a 5xx means that nothing was done. ``transport`` is ``"httpx"`` or ``"pyreqwest"``; without it
-    ``AUTOMATE_HTTP`` decides, else the faster one that is installed.
+    vendor documents that a 5xx means that nothing was done. ``transport`` is ``"httptools"``, ``"pyreqwest"`` or ``"httpx"``; without it
+    ``AUTOMATE_HTTP`` decides, else the fastest that is installed.
     """
 
     def __init__(

@@ -21,7 +21,10 @@ import pytest
 import trustme
 from pyreqwest import exceptions as pyreqwest_errors
 
-from libax_automate import transport as transport_module
+from libax_automate._engines import choose
+from libax_automate._engines.httpcore import HttpcoreTransport
+from libax_automate._engines.pyreqwest import PyreqwestTransport, verdict
+from libax_automate._engines.sockets import SocketTransport
 from libax_automate.errors import (
     AccountError,
     ConnectorError,
@@ -35,12 +38,12 @@ from libax_automate.errors import (
 from libax_automate.http import ApiClient, UnreadableReply, retry_after
 from libax_automate.options import Secret
 from libax_automate.testing.service import Fault, Reply, Request, Service, blackhole, refusing
-from libax_automate.transport import HttpcoreTransport, InDoubt, NotSent, PyreqwestTransport, choose
+from libax_automate.transport import InDoubt, NotSent
 
 LOOPBACK = ("127.0.0.1/32",)
 
 
-@pytest.fixture(params=["httpx", "pyreqwest"])
+@pytest.fixture(params=["httpx", "httptools", "pyreqwest"])
 def engine(request: pytest.FixtureRequest) -> str:
     """The transport under test."""
     return str(request.param)
@@ -570,7 +573,7 @@ def test_basic_credentials_are_sent_and_redacted(service: Service, client: Calla
 
 def test_the_transport_is_chosen_by_name_then_environment_then_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOMATE_HTTP", raising=False)
-    assert choose() is PyreqwestTransport
+    assert choose() is SocketTransport
     monkeypatch.setenv("AUTOMATE_HTTP", "httpx")
     assert choose() is HttpcoreTransport
     assert choose("pyreqwest") is PyreqwestTransport
@@ -585,7 +588,7 @@ def test_the_transport_is_chosen_by_name_then_environment_then_what_is_installed
 
 
 @pytest.mark.parametrize(
-    ("kind", "causes", "verdict"),
+    ("kind", "causes", "meaning"),
     [
         ("ConnectError", ["client error (Connect)", "tcp connect error", "Connection refused (os error 111)"], NotSent),
         ("ConnectError", ["client error (SendRequest)", "connection closed before message completed"], InDoubt),
@@ -596,12 +599,12 @@ def test_the_transport_is_chosen_by_name_then_environment_then_what_is_installed
         ("RequestPanicError", None, InDoubt),
     ],
 )
-def test_only_a_cause_that_says_connect_proves_that_nothing_was_sent(kind: str, causes: list[str] | None, verdict: type) -> None:
+def test_only_a_cause_that_says_connect_proves_that_nothing_was_sent(kind: str, causes: list[str] | None, meaning: type) -> None:
     details = {
         "causes": None
         if causes is None
         else [{"message": "error sending request for url (https://k@h/)"}, *({"message": c} for c in causes)]
     }
-    told = transport_module.verdict(getattr(pyreqwest_errors, kind)("connection error", details))
-    assert type(told) is verdict
+    told = verdict(getattr(pyreqwest_errors, kind)("connection error", details))
+    assert type(told) is meaning
     assert "://" not in str(told)

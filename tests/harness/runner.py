@@ -112,9 +112,9 @@ def _serve() -> None:
 
     default_catalogue().names()
     if os.environ.get("AUTOMATE_HTTP") == "httpx":
+        import certifi  # noqa: F401
         import h11  # noqa: F401
         import httpcore
-        import httpx  # noqa: F401
 
         httpcore.ConnectionPool().close()
     for line in sys.stdin:

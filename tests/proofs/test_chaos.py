@@ -26,7 +26,7 @@ PATIENCE = 60 + 1
 BIG = b'{"id": "' + b"x" * (10 << 20) + b'"}'
 
 
-@pytest.fixture(params=["httpx", "pyreqwest"])
+@pytest.fixture(params=["httpx", "httptools", "pyreqwest"])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The transport that every client of the test uses."""
     if request.param == "pyreqwest":

@@ -122,7 +122,7 @@ def test_a_name_that_turns_inwards_between_the_check_and_the_call_is_not_followe
     assert {asked[0] for asked in doors.asked} == {"93.184.215.14"}
 
 
-@pytest.mark.parametrize("transport", ["httpx", "pyreqwest"])
+@pytest.mark.parametrize("transport", ["httpx", "httptools", "pyreqwest"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_leads_nowhere(status: int, transport: str) -> None:
     with Service() as inner, Service() as outer:
