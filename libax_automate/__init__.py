@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from libax_automate.model import Candidate as Candidate
     from libax_automate.model import Effect as Effect
     from libax_automate.model import Late as Late
+    from libax_automate.model import Member as Member
     from libax_automate.model import MessageClass as MessageClass
     from libax_automate.model import Model as Model
     from libax_automate.model import Payable as Payable
+    from libax_automate.model import Roll as Roll
     from libax_automate.model import Run as Run
     from libax_automate.model import Sent as Sent
     from libax_automate.model import SentState as SentState
@@ -82,7 +84,21 @@ _HOME = {
     ),
     "hookspecs": ("hookimpl",),
     "message": ("Action", "Attachment", "Call", "Channel", "Email", "Message", "Receipt", "Status", "Text"),
-    "model": ("Candidate", "Effect", "Late", "MessageClass", "Model", "Payable", "Run", "Sent", "SentState", "Step", "covering"),
+    "model": (
+        "Candidate",
+        "Effect",
+        "Late",
+        "Member",
+        "MessageClass",
+        "Model",
+        "Payable",
+        "Roll",
+        "Run",
+        "Sent",
+        "SentState",
+        "Step",
+        "covering",
+    ),
     "options": ("Options", "Secret", "Strings"),
     "record": ("Anniversary", "BadRow", "Field", "Money", "Query", "Record", "Since", "Span"),
 }

@@ -90,6 +90,30 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One line of a :class:`Roll`: somebody in a group."""
+
+    group: str
+    person: str
+    name: str = ""
+    email: str = ""
+    mobile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """Who is in which group, as a CSV file that the engine keeps (LX-26): all members, on every run that read them all.
+
+    The engine writes it beside the profile in a real run, whole or not at all, and remembers since when each one is in; where
+    nothing changed the file stays as it is. A plan shows who enters and who leaves.
+    """
+
+    #: relative to the profile's folder, and inside it
+    file: str
+    members: Sequence[Member]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a configured model (``[[models.X.steps]]``): its name, and the recipe's own keys as its ``step_type``."""
 
@@ -209,6 +233,18 @@ class Model(Plugin[OptionsT]):
         """The app that makes payment references for what its candidates ask to be paid; None = none is made (LX-28)."""
         return None
 
+    def conditions(self) -> Iterator[tuple[str, str]]:
+        """The conditions among its options, (key, expression): ``check`` holds their fields against the source. ``groups.porto``."""
+        return iter(())
+
+    def errands(self) -> Iterator[tuple[str, str, str]]:
+        """The actions that its effects ask for, (key, app, kind): ``check`` asks the app whether it can."""
+        return iter(())
+
+    def rolls(self) -> Iterator[tuple[str, str]]:
+        """The files that its rolls are kept in, (key, file): ``check`` looks whether they may be written."""
+        return iter(())
+
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """What is wrong with the steps together, found when a profile is loaded: (step or "", what and why, what to do)."""
         return iter(())
@@ -222,5 +258,5 @@ class Model(Plugin[OptionsT]):
         return iter(())
 
     @abstractmethod
-    def plan(self, run: Run) -> Iterator[Candidate | Effect]:
+    def plan(self, run: Run) -> Iterator[Candidate | Effect | Roll]:
         """Read and yield; writes nothing, so that plan, backtest and run share it."""

@@ -12,6 +12,7 @@ from typing import Any
 from libax_automate.connector import CHANNELS, Actor, Capability, Connector, Referencer, Sender, Source, Template
 from libax_automate.engine import calendar, schedule
 from libax_automate.engine.compose import channel_of, check_fields
+from libax_automate.engine.errand import options_at_fault
 from libax_automate.engine.profile.positions import Loc, Positions
 from libax_automate.engine.spec import AppSpec, ModelSpec, Profile, Wording
 from libax_automate.engine.walltime import local_of
@@ -137,6 +138,8 @@ class _Check:
             )
         self._activity(spec, loc)
         self._references(spec, recipe, loc)
+        for place, what, hint, warning in options_at_fault(recipe, self.profile, available, self._connector):
+            self.problem((*loc, *place), f"{spec.name}: {what}", hint, warning=warning)
         self._ways(spec, recipe, loc)
         self._files(spec, loc)
         self._time(spec, loc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from libax_automate.connector import Source
@@ -20,8 +20,12 @@ from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import PluginError, ProfileError
 from libax_automate.message import Channel
-from libax_automate.model import Candidate, Effect, MessageClass, Model, Sent
+from libax_automate.model import Candidate, Effect, MessageClass, Model, Roll, Sent
 from libax_automate.record import BadRow, Query, Record
+
+if TYPE_CHECKING:
+    from libax_automate.engine.replay import Memory
+    from libax_automate.engine.roll import Ledger
 
 #: records in one call of a webhook's list (LX-19)
 PAGE = 500
@@ -105,6 +109,8 @@ class Plan:
     look_up: bool = True
     #: what has been said, where that is not in the ledger: a period that is replayed
     said: Callable[[], Mapping[str, Mapping[str, Sent]]] | None = None
+    #: what is known of persons, where that is not the ledger's: a span of time that is replayed
+    memory: Memory | None = None
     #: a real run: payment references may be asked for
     create: bool = False
     bad_rows: list[BadRow] = field(default_factory=list)
@@ -112,6 +118,8 @@ class Plan:
     counts: dict[str, int] = field(default_factory=lambda: {"send": 0, "excluded": 0, "held": 0})
     #: what the draft in hand was made of
     current: Candidate | Effect | None = None
+    #: the files of groups that a real run keeps
+    rolls: list[Ledger] = field(default_factory=list)
 
     @property
     def drafts(self) -> Iterator[Draft]:
@@ -119,7 +127,8 @@ class Plan:
         sources: dict[str, Source[Any]] = {}
         store = self.space.existing_store()
         row = store.tasks.model(self.profile.name, self.spec.name) if store else None
-        listed = store.ledger.suppressions(self.profile.name) if store else {}
+        past = self.memory or store
+        listed = self.memory.suppressions() if self.memory else store.ledger.suppressions(self.profile.name) if store else {}
 
         def suppressed(channel: str, address: str) -> str | None:
             folded = address.casefold()
@@ -143,7 +152,7 @@ class Plan:
             available=self._available(sources),
             channels_of=lambda app: self.space.channels(self.profile, app),
             suppressed=suppressed if listed else None,
-            guards=Guards(self.profile, self.spec, self._classes(), store, self.moment.now or self.space.clock.now()),
+            guards=Guards(self.profile, self.spec, self._classes(), past, self.moment.now or self.space.clock.now()),
             known=known if row is not None and (self.look_up or self.spec.webhook) else None,
             references=references.fill if references is not None else None,
         )
@@ -153,10 +162,13 @@ class Plan:
             bookmark=self.moment.bookmark, since=self.moment.since, baseline=self.moment.baseline,
             fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
             said=self.said or (lambda: said_of(store, self.profile, self.spec)),
-            consents=lambda: store.people.consents(self.profile.name) if store else {},
+            consents=lambda: past.people.consents(self.profile.name) if past else {},
         )  # fmt: skip
         try:
             for item in self.recipe.plan(run):
+                if isinstance(item, Roll):
+                    yield from self._rolled(item)
+                    continue
                 self.current = item
                 if isinstance(item, Effect):
                     if item.app not in self.profile.apps:
@@ -175,6 +187,19 @@ class Plan:
                 source.close()
             if references is not None:
                 references.close()
+
+    def _rolled(self, roll: Roll) -> Iterator[Draft]:
+        """What would change in a file of groups, for people to see; a past that is replayed has no such file."""
+        if not (self.look_up or self.create):
+            return
+        from libax_automate.engine.roll import Ledger
+
+        ledger = Ledger(self.profile.folder, roll, self.moment.last)
+        self.rolls.append(ledger)
+        if not self.create:
+            for draft in ledger.drafts(self.spec.name):
+                self.counts[draft.verdict] += 1
+                yield draft
 
     def _classes(self) -> dict[str, MessageClass]:
         found = {}

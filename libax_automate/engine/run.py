@@ -319,6 +319,10 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
     with store.queue.spool() as spool:
         planned, apps = _spool(plan, remarks, spool.add)
         remarks += [("bad row", "", row_.where, f"{row_.column}: {row_.why}" if row_.column else row_.why) for row_ in plan.bad_rows]
+        for roll in plan.rolls:
+            # before the commit: a file that cannot be written is a task that failed, and writing it twice changes nothing
+            roll.write()
+            remarks.append(("file", "", "", str(roll)))
         month = month_of(started.timestamp(), profile)
         with store.write():
             now = space.now()

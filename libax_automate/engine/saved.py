@@ -146,7 +146,10 @@ def apply(space: Workspace, saved: Saved) -> tuple[int, int]:
     if plan.recipe.referencer() is not None:  # nothing has drifted: now the references may be made
         plan = Plan(space, profile, spec, plan.recipe, plan.moment, create=True)
         drafts = list(plan.drafts)
-    leaving = [_leaving(draft, saved, space) for draft in drafts if draft.verdict is not Verdict.EXCLUDED]
+    # a draft without a channel is a line of a file, which is written and not sent
+    leaving = [_leaving(draft, saved, space) for draft in drafts if draft.verdict is not Verdict.EXCLUDED and draft.channel is not None]
+    for roll in plan.rolls:
+        roll.write()
     return _queue(space, profile, spec, plan, leaving)
 
 

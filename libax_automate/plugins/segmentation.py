@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 import libax_automate as ax
 from libax_automate.errors import EmptyValue, TemplateError
 from libax_automate.record import ENTITIES
 
+#: a contact of whom nothing is known
+_BLANK: Mapping[str, Any] = dict.fromkeys(ENTITIES["contacts"])
 _STANDS = frozenset({ax.SentState.SENT, ax.SentState.OPEN})
 
 
@@ -18,13 +21,16 @@ class SegmentationOptions(ax.Options):
     """Options of the segmentation model."""
 
     groups: dict[str, str] = Field(description="Group -> the condition that puts somebody into it.", min_length=1)
-    app: str = Field(description="The app that keeps the groups: its lists, tags or fields.")
-    enter: str = Field("list-add", description="The action for who enters a group.")
-    leave: str = Field("list-remove", description="The action for who leaves a group.")
+    app: str | None = Field(None, description="The app that keeps the groups: its lists, tags or fields.", min_length=1)
+    enter: str = Field("list-add", description="The action for who enters a group.", min_length=1)
+    leave: str = Field("list-remove", description="The action for who leaves a group.", min_length=1)
     fields: dict[str, dict[str, str | int]] = Field(
         default_factory=dict, description="Group -> the fields of its actions, such as the list; default: group = its name."
     )
     to: str = Field("email", description="The field by which the app knows a person: email, mobile, id.")
+    file: str | None = Field(
+        None, description="A CSV that keeps the groups, relative to the profile: who, in which, since when.", min_length=1
+    )
 
     @field_validator("groups")
     @classmethod
@@ -47,28 +53,56 @@ class SegmentationOptions(ax.Options):
                 raise ValueError(f"{name!r} is no group")
         return value
 
+    @model_validator(mode="after")
+    def _kept_somewhere(self) -> SegmentationOptions:
+        if self.app is None and self.file is None:
+            raise ValueError('nobody keeps the groups: add app = "…", or file = "groups.csv"')
+        return self
+
 
 class Segmentation(ax.Model[SegmentationOptions]):
     """Works out who belongs to each group, and acts on the difference to what earlier runs did.
 
-    The memory is the ledger's own: who was put into a group, by address, and not taken out since. An address that no contact has any more
-    leaves its groups. A source without a single contact is not believed: nobody leaves.
+    An app's memory is the ledger's own: who was put into a group, by address, and not taken out since. An address that no contact has any
+    more leaves its groups. A file remembers by itself, by the contact's id. A source without a single contact is not believed: nobody leaves.
     """
 
     name = "segmentation"
-    title = "Put customers into groups by criteria: lists, tags or fields of another application"
+    title = "Put customers into groups by criteria: lists, tags or fields of another application, or a CSV"
     messages = False
     late = ax.Late.ONCE
     placeholders: ClassVar[Mapping[str, str]] = {}
 
     def reads(self) -> tuple[str, ...]:
         """How the app knows a person."""
-        return (self.options.to,)
+        return (self.options.to,) if self.options.app else ()
 
-    def plan(self, run: ax.Run) -> Iterator[ax.Effect]:
-        """Yield an action for each person who enters or leaves a group."""
-        wanted = self._members(run)
+    def conditions(self) -> Iterator[tuple[str, str]]:
+        """What puts somebody into a group."""
+        for name, source in self.options.groups.items():
+            yield f"groups.{name}", source
+
+    def errands(self) -> Iterator[tuple[str, str, str]]:
+        """What the app is asked to do."""
+        if self.options.app is not None:
+            yield "enter", self.options.app, self.options.enter
+            yield "leave", self.options.app, self.options.leave
+
+    def rolls(self) -> Iterator[tuple[str, str]]:
+        """The file, where there is one."""
+        if self.options.file is not None:
+            yield "file", self.options.file
+
+    def plan(self, run: ax.Run) -> Iterator[ax.Effect | ax.Roll]:
+        """Yield an action for each person who enters or leaves a group, and the file as it shall be."""
+        options = self.options
+        members: list[ax.Member] = []
+        wanted = self._members(run, members)
         if wanted is None:
+            return
+        if options.file is not None:
+            yield ax.Roll(file=options.file, members=members)
+        if options.app is None:
             return
         for to, (person, groups) in wanted.items():
             for group in groups:
@@ -78,38 +112,64 @@ class Segmentation(ax.Model[SegmentationOptions]):
         for to in list(run.spoken()):
             sent = run.sent(to)
             person, groups = wanted.get(to, (to, {}))
-            for group in self.options.groups:
+            for group in options.groups:
                 if group not in groups and _inside(sent, group):
                     yield self._effect("leave", group, to, person=person, turn=_number(sent.get(f"enter {group}")))
 
-    def _members(self, run: ax.Run) -> dict[str, tuple[str, dict[str, None]]] | None:
-        """Address -> the first contact that has it, and the groups of all that have it; None where there is no contact at all."""
+    def story(self, run: ax.Run, records: Sequence[ax.Record]) -> Iterator[str]:
+        """Which groups a person is in, which not, and what the app has been told."""
+        compiled = self._compiled(run)
+        for record in records:
+            to = str(record.get(self.options.to) or "")
+            for name, expression in compiled.items():
+                condition = self.options.groups[name]
+                told = ""
+                for verb in ("enter", "leave") if to else ():
+                    sent = run.sent(to).get(f"{verb} {name}")
+                    told += f"; {verb} {sent.state} on {sent.day} ({sent.message})" if sent is not None else ""
+                yield f"{name}: {'in' if self._belongs(expression, name, record, run.last) else 'not in'}, by {condition}{told}"
+
+    def _compiled(self, run: ax.Run) -> dict[str, Any]:
         from libax_automate.template import Sandbox
 
         sandbox = Sandbox(timezone=run.timezone.key)
-        compiled = {name: sandbox.expression(source) for name, source in self.options.groups.items()}
-        blank: dict[str, Any] = dict.fromkeys(ENTITIES["contacts"])
+        return {name: sandbox.expression(source) for name, source in self.options.groups.items()}
+
+    @staticmethod
+    def _belongs(expression: Any, name: str, record: ax.Record, today: date) -> bool:
+        try:
+            return bool(expression.evaluate({**_BLANK, "today": today, **record}))
+        except EmptyValue:
+            return False  # what nobody knows of somebody is no reason to put them anywhere
+        except TemplateError as error:
+            raise TemplateError(f"groups, {name}: {error.message}", hint=error.hint) from None
+
+    def _members(self, run: ax.Run, members: list[ax.Member]) -> dict[str, tuple[str, dict[str, None]]] | None:
+        """Address -> the first contact that has it, and the groups of all that have it; None where there is no contact at all.
+
+        ``members`` is filled with the lines of the file, where there is one.
+        """
+        options, compiled = self.options, self._compiled(run)
         found: dict[str, tuple[str, dict[str, None]]] = {}
         empty = True
         for record in run.fetch("contacts", ax.Query()):
             empty = False
-            to = record.get(self.options.to)
-            if not to:
+            to = str(record.get(options.to) or "")
+            if not to and options.file is None:
                 continue
-            context = {**blank, "today": run.last, **record}
+            person, email, mobile = record.id, str(record.get("email") or ""), str(record.get("mobile") or "")
             for name, expression in compiled.items():
-                try:
-                    belongs = bool(expression.evaluate(context))
-                except EmptyValue:
-                    belongs = False  # what nobody knows of somebody is no reason to put them anywhere
-                except TemplateError as error:
-                    raise TemplateError(f"groups, {name}: {error.message}", hint=error.hint) from None
-                if belongs:
-                    found.setdefault(str(to), (record.id or str(to), {}))[1][name] = None
+                if not self._belongs(expression, name, record, run.last):
+                    continue
+                if to:
+                    found.setdefault(to, (person or to, {}))[1][name] = None
+                if options.file is not None and (key := person or email or mobile):
+                    members.append(ax.Member(name, key, str(record.get("name") or record.get("first_name") or ""), email, mobile))
         return None if empty else found
 
     def _effect(self, what: str, group: str, to: str, *, person: str, turn: int) -> ax.Effect:
         options = self.options
+        assert options.app is not None
         return ax.Effect(
             app=options.app,
             kind=options.enter if what == "enter" else options.leave,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from libax_automate._plugin import Plugin
-from libax_automate.model import Candidate, Effect, Model
+from libax_automate.model import Candidate, Effect, Model, Roll
 from libax_automate.testing.plugin import PluginContract
 from libax_automate.testing.run import PlannedRun
 
@@ -60,8 +60,8 @@ class ModelContract(PluginContract):
         return PlannedRun(self.records, **{"entity": entity, "others": self.others, "day": self.day, **changes})
 
     def plan(self, run: PlannedRun | None = None) -> list[Candidate | Effect]:
-        """All that the model yields."""
-        return list(self._built().plan(run or self.run()))
+        """All that the model yields for the queue; a roll is no part of it."""
+        return [item for item in self._built().plan(run or self.run()) if not isinstance(item, Roll)]
 
     def _built(self) -> Model[Any]:
         return self.model(self.model.options_type.model_validate(dict(self.options())))

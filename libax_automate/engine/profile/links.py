@@ -50,7 +50,7 @@ def check_model(scope: Scope, spec: ModelSpec, recipe: type[Any] | None, default
 def _check_schedule(scope: Scope, spec: ModelSpec, recipe: type[Any] | None, loc: Loc, given: set[str]) -> None:
     problem = scope.findings.problem
     schedule = spec.schedule
-    wrong = {key for key in _TIMES if scope.findings.at((*loc, key))}
+    wrong = {key for key in _TIMES if key in given and scope.findings.at((*loc, key))}
     ways = [key for key in _WAYS if getattr(schedule, key) or key in wrong]
     # `every` counts days and `at` tells the time of those days
     if len(ways) > 1 and ways != ["at", "every"]:
