@@ -31,6 +31,8 @@ _READY = 256
 #: what may not stand in a head but as its own line break
 _BREAK = re.compile(r"[^\x20-\x7e]")
 _TIME = struct.Struct("ll")
+#: look without taking, without waiting (joined once: enumerations are slow to join)
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 
 class SocketTransport:
@@ -177,7 +179,7 @@ class _Connection:
                 finally:
                     self._line.settimeout(self._patience)
             else:
-                self._line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                self._line.recv(1, _LOOK)
         except OSError as error:
             return isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError"
         return False
