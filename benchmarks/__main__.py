@@ -29,6 +29,7 @@ WORK: Mapping[str, Callable[[Rig], Iterator[Line]]] = {
     "birthdays": reading.birthdays,
     "sql": systems.sql,
     "rest": systems.rest,
+    "guarded": reading.guarded,
     "planned": reading.planned,
     "whole": reading.whole,
     "tick": time_table.tick,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -20,6 +21,24 @@ def plan(folder: Path) -> int:
     with Workspace.open(profiles=folder / "profiles.toml", db=folder / "automate.db", environ={}) as space:
         profile, spec = space.model("birthday")
         return sum(draft.verdict == "send" for draft in plan_model(space, profile, spec, on=DAY).drafts)
+
+
+def listing(folder: Path) -> int:
+    """``automate plan --json``, everybody in the answer, which goes nowhere."""
+    return _listing(folder, "plain.toml")
+
+
+def guarded(folder: Path) -> int:
+    """The same with cap, tact and a suppression list."""
+    return _listing(folder, "guarded.toml")
+
+
+def _listing(folder: Path, profile: str) -> int:
+    from libax_automate.cli.root import run
+
+    with Path("/dev/null").open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        files = ["--profiles", str(folder / profile), "--db", str(folder / "automate.db")]
+        return run([*files, "plan", "notice", "--now", f"{DAY}T11:00", "--json"])
 
 
 def dict_reader(folder: Path) -> int:
@@ -49,10 +68,13 @@ def drain(folder: Path) -> int:
         return sum(app.sent for app in space.store.apps.rows(space.now())) - before
 
 
+WORK = {each.__name__: each for each in (plan, listing, guarded, dict_reader, polars, drain)}
+
+
 def main() -> None:
     """``python -m benchmarks.child WORK FOLDER``."""
     start = time.perf_counter()
-    count = {"plan": plan, "dict_reader": dict_reader, "polars": polars, "drain": drain}[sys.argv[1]](Path(sys.argv[2]))
+    count = WORK[sys.argv[1]](Path(sys.argv[2]))
     seconds = time.perf_counter() - start
     # not ru_maxrss: that begins with what the parent had when it forked
     memory = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]

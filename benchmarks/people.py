@@ -30,6 +30,28 @@ channel = "sms"
 text = "Olá (#FirstName#), feliz aniversário ao completar (#Age#) anos. A padaria tem um bolo à sua espera."
 """
 
+#: one notice to everybody, and what stands in its way
+NOTICE = """
+[models.notice]
+use = "notice"
+source = "crm"
+at = "11:00"
+channel = "sms"
+class = "billing"
+text = "Olá (#FirstName#), a padaria fecha na segunda-feira. Até terça!"
+"""
+GUARDS = """
+[[tact]]
+hold = "billing"
+near = "birthday"
+within = "3d"
+
+[[tact]]
+hold = "billing"
+on = "birth_date"
+"""
+CAP = 'cap = "2 per 7d"\n'
+
 _HEADER = "Código;Nome;E-mail;Telemóvel;Nascimento;Tipo;Estado;Cidade\n"
 
 
@@ -55,7 +77,11 @@ def write(path: Path, count: int, *, due: int | None = None) -> None:
 
 def business(folder: Path, count: int, *, due: int | None = None, app: str = 'connector = "nothing"') -> None:
     """A profile and its customers."""
-    profile = folder / "profiles.toml"
-    profile.write_text(PROFILE.format(app=app), encoding="utf-8")
-    profile.chmod(0o600)
+    profile(folder / "profiles.toml", PROFILE.format(app=app))
     write(folder / "customers.csv", count, due=due)
+
+
+def profile(path: Path, text: str) -> None:
+    """A profile's file."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import people
-from benchmarks.over_http import client, poster
+from benchmarks.over_http import FAST, client, poster
 from benchmarks.peer import huey_drain
 from benchmarks.rig import HTTP, Line, Rig, reopen, timed
 from benchmarks.sink import sink
+from libax_automate.engine.outbox import Draft
+from libax_automate.engine.workspace import Workspace
+from libax_automate.message import Channel
 
 _NOW = "2026-12-24T10:00:00+00:00"
 _FOLDER = 'connector = "folder"\npath = "out"'
@@ -56,6 +59,45 @@ def birthdays(rig: Rig) -> Iterator[Line]:
         note=f"polars {quick:.2f} s, {polars:.0f} MB",
     )
     yield Line("its peak memory, in MB", f"{most:.0f}", "", most, 60, most=True, note=f"{least:.0f} MB at {few:,} rows")
+
+
+def guarded(rig: Rig) -> Iterator[Line]:
+    """``automate plan`` of 1,000,000 contacts, all of them written to: with cap, tact and suppression, beside without."""
+    count = rig.count(1_000_000)
+    memory: list[float] = []
+
+    def run(work: str, folder: Path) -> float:
+        found = child(work, folder)
+        memory.append(found["memory"])
+        return float(found["seconds"])
+
+    with rig.place() as folder:
+        text = people.PROFILE.format(app=_FOLDER) + people.NOTICE
+        people.business(folder, count, app=_FOLDER)
+        people.profile(folder / "plain.toml", text)
+        people.profile(folder / "guarded.toml", text.replace("[defaults]\n", f"[defaults]\n{people.CAP}") + people.GUARDS)
+        with reopen(folder, now=_NOW) as space:
+            _past(space, count)
+        with_them, without = rig.pair(lambda: run("guarded", folder), lambda: run("listing", folder))
+    what = f"automate plan --json, {count:,} contacts, with cap, tact and suppression"
+    yield Line(what, f"{with_them:.1f} s", f"without {without:.1f} s", with_them / without, 3, most=True)
+    yield Line("its peak memory, in MB", f"{max(memory):.0f}", "", max(memory), 150, most=True)
+
+
+def _past(space: Workspace, count: int) -> None:
+    """A quarter has just heard from another model, some of them twice; one in a hundred is on the suppression list."""
+    store, now = space.store, space.now()
+    with store.write():
+        model = store.tasks.see_model("bench", "birthday", now=now, slots_from=now, fingerprint="").id
+        app = store.apps.register("bench", "sms", "folder", "")
+        for turn, share in (("one", 4), ("two", 8)):
+            words = (
+                Draft(model="birthday", person=str(n), occasion=turn, app="sms", channel=Channel.SMS, to=f"+35191{n % 10_000_000:07d}")
+                for n in range(1, count + 1, share)
+            )
+            store.queue.enqueue(words, model_id=model, task_id=None, apps={"sms": app}, now=now)
+        for number in range(0, count, 100):
+            store.ledger.suppress("bench", "sms", f"+35191{number % 10_000_000:07d}", "asked us to stop", now)
 
 
 def planned(rig: Rig) -> Iterator[Line]:
@@ -100,7 +142,7 @@ def whole(rig: Rig) -> Iterator[Line]:
         def ours() -> float:
             for leftover in data.glob("automate.db*"):
                 leftover.unlink()
-            with client("pyreqwest"), reopen(data, now=_NOW) as space:
+            with client(FAST), reopen(data, now=_NOW) as space:
                 seconds = timed(lambda: run_pass(space))
                 assert space.store.ledger.waiting() == 0
                 return seconds
@@ -110,7 +152,7 @@ def whole(rig: Rig) -> Iterator[Line]:
             part = due // 5
             with (
                 rig.place() as folder,
-                poster("pyreqwest", there.url) as post,
+                poster(FAST, there.url) as post,
                 (data / "customers.csv").open(encoding="utf-8", newline="") as file,
             ):
                 reading = timed(lambda: sum(row["Nascimento"].startswith("24/12/") for row in csv.DictReader(file, delimiter=";")))

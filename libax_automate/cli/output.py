@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,13 +68,32 @@ class Output:
     def __init__(self) -> None:
         self.json = False
 
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout takes every letter."""
+        return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a person looks at the answer on a terminal."""
+        return terminal(sys.stdout)
+
     # -- the answer ----------------------------------------------------------------------------------------------------
 
     def object(self, answer: Mapping[str, Any]) -> None:
         """The one JSON object of a command."""
-        ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-        json.dump(answer, sys.stdout, ensure_ascii=ascii_only, indent=2 if terminal(sys.stdout) else None, default=str)
+        json.dump(answer, sys.stdout, ensure_ascii=not self.unicode, indent=2 if self.drawn else None, default=str)
         sys.stdout.write("\n")
+
+    def stream(self, key: str, items: Iterable[str], more: Mapping[str, Any]) -> None:
+        """The one JSON object of a command whose list under ``key`` is long: its items come encoded, one by one; ``more`` follows them."""
+        write, drawn, mark = sys.stdout.write, self.drawn, ""
+        write("{" + json.dumps(key) + ": [")
+        for item in items:
+            write(mark + (json.dumps(json.loads(item), ensure_ascii=not self.unicode, indent=2) if drawn else item))
+            mark = ", "
+        rest = json.dumps(more, ensure_ascii=not self.unicode, default=str)
+        write("]" + (", " if more else "") + rest[1:] + "\n")
 
     def line(self, text: str = "") -> None:
         """A line of the answer; nothing with ``--json``."""
@@ -107,25 +127,29 @@ class Output:
     def table(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         """Rows for people: a table on a terminal, aligned columns in a pipe, ``key: value`` where it is narrow."""
         rows = [[column.text(item) for column in columns] for item in items]
+        self.grid(columns, lambda: rows, [max((len(row[index]) for row in rows), default=0) for index in range(len(columns))])
+
+    def grid(self, columns: Sequence[Column], every: Callable[[], Iterable[Sequence[str]]], widths: Sequence[int]) -> None:
+        """A table of texts; ``every`` answers the rows, ``widths`` are the widest of each column. Only a terminal's are held all at once."""
         # a column in which nothing stands only takes room
-        kept = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-        columns, rows = [columns[index] for index in kept], [[row[index] for index in kept] for row in rows]
-        widths = [max(len(column.heading), *(len(row[index]) for row in rows)) for index, column in enumerate(columns)]
+        kept = [index for index in range(len(columns)) if widths[index]]
+        columns, widths = [columns[index] for index in kept], [max(widths[index], len(columns[index].heading)) for index in kept]
+        rows = ([row[index] for index in kept] for row in every())
         available = room(sys.stdout)
         if available is not None and sum(widths) + 2 * len(widths) > available and available < _NARROW:
             self._stacked(columns, rows, available)
         elif terminal(sys.stdout):
-            self._rich(columns, rows)
+            self._rich(columns, list(rows))
         else:
             headings = [column.heading.upper() for column in columns]
-            for row in (headings, *rows):
+            for row in itertools.chain((headings,), rows):
                 cells = (
                     cell.rjust(width) if column.right else cell.ljust(width)
                     for cell, width, column in zip(row, widths, columns, strict=True)
                 )
                 self.line("  ".join(cells).rstrip())
 
-    def _stacked(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> None:
+    def _stacked(self, columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int) -> None:
         for number, row in enumerate(rows):
             if number:
                 self.line()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libax_automate.cli.output import Column, Output
+from libax_automate.cli.listing import Listing, Tally
+from libax_automate.cli.output import Column
 from libax_automate.cli.session import Session, command, noun
 from libax_automate.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from libax_automate.engine.outbox import Draft
+    from libax_automate.engine.page import Page
 
 app = noun()
 
@@ -42,11 +43,9 @@ def first_words(item: dict[str, Any]) -> str:
     return says if len(says) <= _WORDS else says[: _WORDS - 1] + "…"
 
 
-def table(out: Output, items: Iterable[dict[str, Any]]) -> None:
-    """The people of a plan, for people."""
-    rows = [{**item, "says": first_words(item) if item["verdict"] != "excluded" else ""} for item in items]
-    if rows:
-        out.table(rows, COLUMNS)
+def shown(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as a row of the table for people."""
+    return {**item, "says": first_words(item) if item["verdict"] != "excluded" else ""}
 
 
 @command(app, now=True)
@@ -64,41 +63,52 @@ def plan(
     profile, spec = space.model(model)
     day = day_of(on, "--on") if on else None
     made = plan_model(space, profile, spec, on=day)
-    drafts = list(made.drafts)
-    items = [draft_item(draft) for draft in drafts]
-    if keep is not None:
-        from libax_automate.engine.saved import save
-
-        save(made, drafts, keep, on=day)
-        session.out.say(f"kept in {keep}; to send exactly this: automate apply {keep}")
+    out, reasons, page = session.out, Tally(), None
     if html is not None:
-        _page(html, drafts, f"{profile.name}: {spec.name}", made.moment.slot.local.strftime("%Y-%m-%d %H:%M"))
-        session.out.say(f"written: {html}")
-    out = session.out
-    for row in made.bad_rows:
-        out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")
-    if (unnamed := made.bad - len(made.bad_rows)) > 0:
-        out.warn(f"… and {unnamed} more rows that cannot be read")
-    if out.json:
-        out.object({"items": items, **made.counts, "bad_rows": made.bad})
-        return
-    table(out, items)
+        from libax_automate.engine.page import Page
+
+        page = Page()
+    with Listing(out, COLUMNS) as people:
+        # one walk, person by person: however many there are, none is kept in memory
+        drafts = _watched(made.drafts, people, reasons, page)
+        if keep is not None:
+            from libax_automate.engine.saved import save
+
+            save(made, drafts, keep, on=day)
+            out.say(f"kept in {keep}; to send exactly this: automate apply {keep}")
+        else:
+            for _ in drafts:
+                pass
+        if html is not None and page is not None:
+            title = f"{profile.name}: {spec.name}"
+            write_page(html, page.html(title=title, subtitle=made.moment.slot.local.strftime("%Y-%m-%d %H:%M")))
+            out.say(f"written: {html}")
+        for row in made.bad_rows:
+            out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")
+        if (unnamed := made.bad - len(made.bad_rows)) > 0:
+            out.warn(f"… and {unnamed} more rows that cannot be read")
+        if out.json:
+            people.answer(**made.counts, bad_rows=made.bad)
+            return
+        people.show()
     counts = f"{made.counts['send']} to send, {made.counts['held']} held, {made.counts['excluded']} excluded"
     if made.bad:
         counts += f", {made.bad} rows that cannot be read"
     out.line(counts)
-    reasons = Counter(item["reason"] for item in items if item["verdict"] == "excluded")
-    if reasons.total() > _MANY:
-        out.line("; ".join(f"{number} x {reason}" for reason, number in reasons.most_common(5)))
+    if reasons.total > _MANY:
+        out.line("; ".join(f"{number} x {reason}" for reason, number in reasons.first(5)))
 
 
-def _page(path: Path, drafts: list[Draft], title: str, subtitle: str) -> None:
-    from libax_automate.engine.page import Page
-
-    page = Page()
+def _watched(drafts: Iterator[Draft], people: Listing, reasons: Tally, page: Page | None) -> Iterator[Draft]:
+    """The drafts as they stream by, listed and counted."""
     for draft in drafts:
-        page.add(draft)
-    write_page(path, page.html(title=title, subtitle=subtitle))
+        item = draft_item(draft)
+        people.add(item if people.json else shown(item))
+        if item["verdict"] == "excluded":
+            reasons.add(draft.reason)
+        if page is not None:
+            page.add(draft)
+        yield draft
 
 
 def write_page(path: Path, html: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
+from libax_automate.engine.heard import Heard, Word
 from libax_automate.engine.spec import Cap, ModelSpec, Profile, Tact
-from libax_automate.engine.store import Store
+from libax_automate.engine.store.people import Heard as Said
 from libax_automate.engine.walltime import local_of, midnight
 from libax_automate.model import MessageClass, Model
 from libax_automate.record import Record
@@ -17,6 +17,24 @@ from libax_automate.record import Record
 #: words that mean "I agree", in the languages of the profiles
 _YES = frozenset({"yes", "y", "true", "1", "sim", "s", "aceito", "aceita", "autorizo", "ok"})
 _ALL = "all"
+
+
+class Persons(Protocol):
+    """What is known of persons across models."""
+
+    def heard(self, profile: str, since: float) -> Iterable[Said]:
+        """What was said to persons since an instant, or waits."""
+
+    def consents(self, profile: str) -> Mapping[str, str]:
+        """The latest answer of each person."""
+
+
+class Past(Protocol):
+    """What has been said so far: a store, or the memory of a replay."""
+
+    @property
+    def people(self) -> Persons:
+        """What is known of persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +53,17 @@ def class_of(spec: ModelSpec, recipe: type[Model[Any]] | Model[Any]) -> MessageC
 class Guards:
     """The rulings for one plan of one model. Made once: reads what was heard lately in one go, then answers from memory."""
 
-    def __init__(self, profile: Profile, spec: ModelSpec, classes: Mapping[str, MessageClass], store: Store | None, now: datetime) -> None:
+    def __init__(self, profile: Profile, spec: ModelSpec, classes: Mapping[str, MessageClass], store: Past | None, now: datetime) -> None:
         """``classes`` are the classes of all the profile's models; ``store`` None = nothing was ever sent."""
         self._zone, self._spec, self._now = profile.timezone, spec, now
         self._class = classes[spec.name]
+        self._today = local_of(now, self._zone).date()
+        self._today = local_of(now, self._zone).date()
         self._caps = self._wanted(profile)
         self._near = [rule for rule in profile.tact if rule.near and rule.hold in (spec.name, self._class)]
         self._on = [rule for rule in profile.tact if rule.on and rule.hold in (spec.name, self._class)]
         self._consents = store.people.consents(profile.name) if store is not None and spec.consent else {}
-        self._heard: dict[str, list[tuple[float, str]]] = defaultdict(list)
-        self._said: dict[str, list[tuple[float, str, str]]] = defaultdict(list)
+        self._heard = Heard()
         spans = [cap.span for _, cap in self._caps] + [rule.within for rule in self._near]
         if store is not None and spans:
             self._read(store, profile.name, classes, now - max(spans))
@@ -58,15 +77,13 @@ class Guards:
             found.append((_ALL, whole))
         return found
 
-    def _read(self, store: Store, profile: str, classes: Mapping[str, MessageClass], since: datetime) -> None:
+    def _read(self, store: Past, profile: str, classes: Mapping[str, MessageClass], since: datetime) -> None:
         counted = {name for name, _ in self._caps}
         near = {rule.near for rule in self._near}
         for each in store.people.heard(profile, since.timestamp()):
             kind = str(classes.get(each.model, ""))
-            if _ALL in counted or kind in counted:
-                self._heard[each.person].append((each.at, kind))
-            if each.model in near:
-                self._said[each.person].append((each.at, each.model, each.step))
+            if _ALL in counted or kind in counted or each.model in near:
+                self._heard.add(each.person, each.at, Word(each.model, each.step, kind))
 
     @property
     def idle(self) -> bool:
@@ -77,18 +94,19 @@ class Guards:
         """What stands against a message to ``person`` now; None = nothing."""
         if self._spec.consent and (ruling := self._consent(person, recipient)) is not None:
             return ruling
+        heard = self._heard.of(person) if self._near or self._caps else []
         for rule in self._near:
-            if (ruling := self._tact(rule, person)) is not None:
+            if (ruling := self._tact(rule, heard)) is not None:
                 return ruling
         for rule in self._on:
             if (ruling := self._day(rule, recipient)) is not None:
                 return ruling
-        return self._cap(person) if self._caps else None
+        return self._cap(person, heard) if self._caps else None
 
     def count(self, person: str) -> None:
         """A message to ``person`` was planned: later ones of the same plan see it."""
         if self._caps:
-            self._heard[person].append((self._now.timestamp(), str(self._class)))
+            self._heard.plan(person)
 
     def _consent(self, person: str, recipient: Record) -> Ruling | None:
         answer = self._consents.get(person)
@@ -99,9 +117,11 @@ class Guards:
             return Ruling(f"has not agreed: consent is {str(said)[:40]!r}")
         return None
 
-    def _tact(self, rule: Tact, person: str) -> Ruling | None:
+    def _tact(self, rule: Tact, heard: Sequence[tuple[float, Word]]) -> Ruling | None:
+        if not heard:
+            return None
         floor = (self._now - rule.within).timestamp()
-        for at, model, step in self._said.get(person, ()):
+        for at, (model, step, _) in heard:
             if model == rule.near and at >= floor and (not rule.steps or step in rule.steps):
                 day = local_of(datetime.fromtimestamp(at, UTC), self._zone).date()
                 until = None if rule.then == "skip" else datetime.fromtimestamp(at, UTC) + rule.within
@@ -109,7 +129,7 @@ class Guards:
         return None
 
     def _day(self, rule: Tact, recipient: Record) -> Ruling | None:
-        today = local_of(self._now, self._zone).date()
+        today = self._today
         value = recipient.get(rule.on or "")
         if isinstance(value, datetime):
             value = local_of(value, self._zone).date()
@@ -118,14 +138,14 @@ class Guards:
         until = None if rule.then == "skip" else midnight(today + timedelta(days=1), self._zone)
         return Ruling(f"tact: {rule.on} is today", until)
 
-    def _cap(self, person: str) -> Ruling | None:
-        heard = self._heard.get(person)
-        if not heard:
+    def _cap(self, person: str, heard: Sequence[tuple[float, Word]]) -> Ruling | None:
+        planned = self._heard.planned(person)
+        if not heard and not planned:
             return None
         latest: Ruling | None = None
         for name, cap in self._caps:
             floor = (self._now - cap.span).timestamp()
-            times = sorted(at for at, kind in heard if at >= floor and name in (_ALL, kind))
+            times = sorted([at for at, word in heard if at >= floor and name in (_ALL, word.kind)] + [self._now.timestamp()] * planned)
             if len(times) >= cap.count:
                 until = datetime.fromtimestamp(times[-cap.count], UTC) + cap.span
                 if latest is None or (latest.until is not None and until > latest.until):

@@ -11,6 +11,8 @@ from libax_automate.engine.outbox import Draft, Verdict
 
 #: people listed by name; beyond, they are counted
 _LISTED = 500
+#: different reasons that are counted; only the most frequent are shown
+_REASONS = 10_000
 
 _STYLE = """
 body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:#1d2329;background:#fff;margin:2rem auto;max-width:62rem;padding:0 1rem}
@@ -38,7 +40,8 @@ class Page:
         """One person of the plan."""
         self._verdicts[draft.verdict] += 1
         if draft.verdict is Verdict.EXCLUDED:
-            self._reasons[draft.reason] += 1
+            if draft.reason in self._reasons or len(self._reasons) < _REASONS:
+                self._reasons[draft.reason] += 1
         else:
             self._samples.setdefault((draft.step, str(draft.channel)), draft)
         if len(self._rows) < _LISTED:

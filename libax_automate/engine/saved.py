@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from libax_automate.engine.outbox import Draft, Verdict, dump
 from libax_automate.engine.plan import Moment, Plan, pages, plan_model
@@ -53,21 +54,35 @@ class Saved:
         return [item for item in self.items if item["verdict"] != "excluded"]
 
 
-def save(plan: Plan, drafts: Iterable[Draft], path: Path, *, on: date | None) -> Saved:
-    """Write a plan's drafts with every person, text and reason; readable by its owner alone, for it holds names and addresses."""
-    items = tuple(_item(draft) for draft in drafts)
-    moment, space = plan.moment, plan.space
-    saved = Saved(plan.profile.name, plan.spec.name, moment.slot.key, moment.slot.instant, space.clock.now(), on, items)
-    body = {
-        "version": _VERSION, "profile": saved.profile, "model": saved.model, "slot": saved.slot, "slot_at": saved.slot_at.isoformat(),
-        "made_at": saved.made_at.isoformat(), "on": on.isoformat() if on else None, "items": items,
+def save(plan: Plan, drafts: Iterable[Draft], path: Path, *, on: date | None) -> None:
+    """Write a plan's drafts with every person, text and reason; readable by its owner alone, for it holds names and addresses.
+
+    Written as the drafts stream by, and under its name only when it is whole: a plan that fails leaves an earlier file as it was.
+    """
+    moment = plan.moment
+    head = {
+        "version": _VERSION, "profile": plan.profile.name, "model": plan.spec.name, "slot": moment.slot.key,
+        "slot_at": moment.slot.instant.isoformat(), "made_at": plan.space.clock.now().isoformat(), "on": on.isoformat() if on else None,
     }  # fmt: skip
+    partial = path.with_name(path.name + ".partial")
     try:
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+        with _opened(partial) as file:
+            file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "items": [')
+            mark = "\n  "
+            for draft in drafts:
+                file.write(mark + json.dumps(_item(draft), ensure_ascii=False))
+                mark = ",\n  "
+            file.write("\n ]\n}\n")
+        partial.replace(path)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}", hint="give another file") from None
-    return saved
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> IO[str]:
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
 
 def load(path: Path) -> Saved:

@@ -247,9 +247,9 @@ class Ids:
     def _grow(self, size: int) -> None:
         hashes, offsets, lines = self._hashes, self._offsets, self._lines
         self._size = size
-        self._hashes = array("Q", bytes(8 * size))
+        self._hashes = array("Q", (0,)) * size
         if self._placed:
-            self._offsets, self._lines = array("Q", bytes(8 * size)), array("Q", bytes(8 * size))
+            self._offsets, self._lines = array("Q", (0,)) * size, array("Q", (0,)) * size
         for place, number in enumerate(hashes):
             if number:
                 slot = self._slot(number)
