@@ -18,6 +18,7 @@ def status(session: Session) -> None:
     from libax_automate.engine.doctor import last_run, running
     from libax_automate.engine.explain import next_slot
     from libax_automate.engine.store.rows import AppState, MessageState
+    from libax_automate.engine.timeline import Timeline
 
     space = session.space
     names = space.names
@@ -42,6 +43,7 @@ def status(session: Session) -> None:
         "errors": len(errors),
         "halted": [f"{row.profile}/{row.name}" if many else row.name for row in rows if row.state is AppState.HALTED],
         "fence": store.db.get("fenced") if store else "",
+        "clock": Timeline.of(store).worry(space.now()) if store else "",
         "last_run": instant(last),
         "running": holder,
         "next_run": instant(upcoming[0][0]) if upcoming else None,
@@ -59,6 +61,8 @@ def status(session: Session) -> None:
     now = space.clock.now()
     if answer["fence"]:
         out.line(f"nothing is sent: {answer['fence']} → automate queue resume")
+    if answer["clock"]:
+        out.line(f"{answer['clock']} → automate doctor")
     for error in errors:
         out.line(f"E{error.id} {error.app}: {error.cause} ({error.waiting} waiting) → automate queue clear")
     if items:

@@ -16,6 +16,7 @@ from typing import Any
 from libax_automate.engine import duty, schedule
 from libax_automate.engine.store import Store, upkeep
 from libax_automate.engine.store.rows import AppState, MessageState, TaskState
+from libax_automate.engine.timeline import Timeline
 from libax_automate.engine.workspace import FREE_PLAN, Workspace
 from libax_automate.errors import AutomateError, Problem
 from libax_automate.message import Channel
@@ -176,16 +177,29 @@ def _database(space: Workspace, store: Store) -> Iterator[Diagnosis]:
 
 
 def _clock(space: Workspace, store: Store) -> Iterator[Diagnosis]:
-    now, last = space.clock.now(), last_run(store)
-    if last is not None and last > now + timedelta(minutes=1):
+    now, line = space.clock.now(), Timeline.of(store)
+    if worry := line.worry(now.timestamp()):
+        if line.leap_around(now.timestamp()) is not None:
+            yield Diagnosis("clock", State.WARN, worry, "automate run, if the clock is right now")
+        else:
+            hint = "set the machine's clock (NTP); if it is right, restore a backup from before: automate db restore BACKUP"
+            yield Diagnosis("clock", State.BAD, worry, hint)
+        return
+    healed = line.healed
+    if healed and healed["at"] > now.timestamp() - _WEEK.total_seconds():
         yield Diagnosis(
             "clock",
-            State.BAD,
-            f"the last run was at {last:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M} UTC",
-            "set the machine's clock (NTP)",
+            State.WARN,
+            f"the clock had stood at {_at(healed['stood']):%Y-%m-%d %H:%M} UTC until {_at(healed['at']):%Y-%m-%d %H:%M} UTC; "
+            f"{healed['slots']:.0f} slots were opened again, {healed['messages']:.0f} messages put right",
+            "find out why (NTP, --now on the real database); what left meanwhile: automate tasks list",
         )
     else:
         yield Diagnosis("clock", State.OK, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _runs(space: Workspace, store: Store) -> Iterator[Diagnosis]:

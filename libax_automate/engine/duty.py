@@ -35,7 +35,7 @@ def see(space: Workspace, profile: Profile, spec: ModelSpec) -> ModelRow:
         start = active_from(profile, now)
         return tasks.see_model(profile.name, spec.name, now=now.timestamp(), slots_from=start.timestamp(), fingerprint=fingerprint)
     if row.fingerprint != fingerprint:
-        tasks.reschedule(row.id, slots_from=active_from(profile, now).timestamp(), fingerprint=fingerprint)
+        tasks.reschedule(row.id, slots_from=active_from(profile, now).timestamp(), fingerprint=fingerprint, now=now.timestamp())
         row = tasks.model(profile.name, spec.name)
         assert row is not None
     return row

@@ -20,6 +20,8 @@ from libax_automate.errors import AutomateError, ProfileError, TemporaryError
 _LONGEST = 300.0
 #: how often an idle loop looks for verbs of other processes and for changed profiles, in seconds
 _GLANCE = 1.0
+#: a clock that reads this much less than a moment ago was set back, in seconds
+_BACK = 1.0
 
 
 class Timetable:
@@ -76,6 +78,7 @@ def run_loop(
         timetable = Timetable(space)
         # the first pass looks at every model, as cron's would; later ones at those whose time has come
         only: frozenset[tuple[str, str]] | None = None
+        reading = space.now()
         while not stop.is_set():
             try:
                 result = one_pass(space, only=only, stop=stop)
@@ -85,17 +88,24 @@ def run_loop(
                 continue
             if report is not None:
                 report(result)
-            version = space.store.db.version()
-            until, changed = _wake_at(space, timetable), False
-            while not stop.is_set() and space.now() < until:
-                stop.wait(min(_GLANCE, max(0.01, until - space.now())))
-                if space.store.db.version() != version:
+            version, changed = space.store.db.version(), False
+            until = _wake_at(space, timetable)
+            # a clock that is set back must not lengthen the wait
+            ring = space.clock.monotonic() + until - space.now()
+            while not stop.is_set():
+                if (now := space.now()) < reading - _BACK:
+                    # fires were reckoned from a reading that has not come yet: all anew, as if just started
+                    reading, timetable, changed = now, Timetable(space), True
+                    break
+                reading = now
+                if now >= until or space.clock.monotonic() >= ring or space.store.db.version() != version:
                     break
                 if (reload is not None and reload.is_set()) or _stamps(space) != stamps:
                     stamps = _stamps(space)
                     space, timetable, changed = _reloaded(space, timetable, reopen, reload)
                     if changed:
                         break
+                stop.wait(min(_GLANCE, max(0.01, until - now)))
             due = frozenset(timetable.pop(space.now()))
             only = None if changed else due
     finally:
@@ -121,13 +131,18 @@ def _reloaded(
 
 
 def _stamps(space: Workspace) -> list[tuple[Path, int, int]]:
+    """The profile files as they lie there now: new ones and those that went included."""
+    try:
+        paths = space.sources() if space.sources is not None else [profile.path for profile in space.profiles]
+    except ProfileError:
+        paths = []
     found = []
-    for profile in space.profiles:
+    for path in paths:
         try:
-            stat = profile.path.stat()
+            stat = path.stat()
         except OSError:
             continue
-        found.append((profile.path, stat.st_mtime_ns, stat.st_size))
+        found.append((path, stat.st_mtime_ns, stat.st_size))
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from statistics import median
 
-from libax_automate.engine import duty, herald
+from libax_automate.engine import duty, herald, timeline
 from libax_automate.engine.deliver import Delivery
 from libax_automate.engine.lock import RunLock
 from libax_automate.engine.outbox import Draft, Verdict
@@ -99,6 +99,7 @@ def one_pass(
     store = space.store
     touched: set[int] = set()
     if not store.apps.fenced():
+        timeline.look(space)
         touched |= {task.id for task in store.tasks.recover(space.now())}
         touched |= run_due(space, only=only, stop=stop)
     delivery = Delivery(space, stop=stop, progress=progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +50,8 @@ class Workspace:
     clock: Clock = field(default_factory=SystemClock)
     redactor: Redactor = field(default_factory=Redactor)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("libax_automate"))
+    #: looks for the profile files anew, for who stays: one that is put into the folder later is a change as well
+    sources: Callable[[], list[Path]] | None = None
     _store: Store | None = None
 
     @classmethod
@@ -68,9 +70,11 @@ class Workspace:
 
         env = dict(os.environ) if environ is None else environ
         catalogue = default_catalogue()
-        paths = find_profiles(profiles, env, cwd or Path.cwd())
+        where = cwd or Path.cwd()
+        paths = find_profiles(profiles, env, where)
         loaded = load_profiles(paths, catalogue, env) if profile is None else _one(profile, paths, catalogue, env)
         space = cls(loaded, database_path(db, env), catalogue, clock or SystemClock())
+        space.sources = lambda: find_profiles(profiles, env, where)
         for each in loaded:
             space.redactor.add(secrets_of(each))
         return space

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -165,3 +165,47 @@ def test_the_service_ends_with_0_on_sigterm(tmp_path: Path, gateway: Service, st
         process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert world.states() == {"sent": 2}
+
+
+class Settable(ShiftedClock):
+    """A machine clock that somebody sets; monotonic time goes on."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.by = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+def test_a_clock_that_is_put_right_while_it_stays_does_not_put_it_to_sleep(tmp_path: Path, gateway: Service) -> None:
+    """Forty days ahead for a moment: the service neither waits for that day nor forgets the slot that comes in two seconds."""
+    world = World(tmp_path, gateway.url, count=2)
+    loop = Loop(world, "2026-12-24T09:59:57+00:00")
+    loop.clock = clock = Settable(datetime(2026, 12, 24, 9, 59, 56, tzinfo=UTC))
+    with loop:
+        clock.by = timedelta(days=40)
+        assert world.db.exists()
+        loop.until(lambda: world.value("SELECT max(created_at) FROM tasks") is not None)
+        assert gateway.requests == []
+        clock.by = timedelta()
+        loop.until(lambda: len(gateway.requests) == 2)
+        assert clock.now() < datetime(2026, 12, 24, 10, 1, tzinfo=UTC)
+    assert world.states() == {"sent": 2}
+
+
+def test_a_profile_that_is_put_into_the_folder_is_served_without_being_told(tmp_path: Path, gateway: Service) -> None:
+    folder = tmp_path / "profiles"
+    world = World(folder, gateway.url, count=1)
+    world.db = tmp_path / "automate.db"
+    first, world.profile = world.profile, folder
+    with Loop(world, "2026-12-24T11:00:00+00:00") as loop:
+        text = first.read_text(encoding="utf-8").replace('name = "padaria"', 'name = "talho"')
+        second = folder / "talho.toml"
+        second.write_text(text, encoding="utf-8")
+        second.chmod(0o600)
+        loop.until(lambda: world.value("SELECT count(*) FROM models WHERE profile = 'talho'") == 1)
+        second.unlink()
+        passes = len(loop.results)
+        loop.until(lambda: len(loop.results) > passes)
+    assert world.value("SELECT count(*) FROM models WHERE profile = 'padaria' AND name = 'parabens'") == 1

@@ -76,7 +76,7 @@ def later(at: str = BIRTHDAY, **span: float) -> str:
 def open_space(profile: Path, db: Path, clock: Clock, catalogue: Catalogue) -> Workspace:
     """The workspace of a profile, as a command opens it."""
     loaded = load_profiles(find_profiles(profile, {}, profile.parent), catalogue, dict(os.environ))
-    space = Workspace(loaded, db, catalogue, clock)
+    space = Workspace(loaded, db, catalogue, clock, sources=lambda: find_profiles(profile, {}, profile.parent))
     for each in loaded:
         space.redactor.add(secrets_of(each))
     return space

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from libax_automate.engine.store.database import Database
+from libax_automate.engine.store.rewind import AHEAD
 from libax_automate.engine.store.rows import ModelRow, TaskRow, TaskState
 
 _MODEL = "SELECT id, profile, name, enabled, first_seen, slot_bookmark, bookmark, baseline_at, fingerprint FROM models"
@@ -13,6 +14,14 @@ _TASK = """
 SELECT t.id, m.profile, m.name, t.model_id, t.slot, t.slot_at, t.first_day, t.last_day, t.state, t.trigger, t.tries, t.planned, t.excluded,
   t.queued, t.bad_rows, t.sent, t.failed, t.reason, t.created_at, t.started_at, t.ended_at
 FROM tasks t JOIN models m ON m.id = t.model_id
+"""
+# the row of a slot that ran before its time is its task still: opened again, and never a second one
+_OPEN_SLOT = f"""
+INSERT INTO tasks(model_id, slot, slot_at, first_day, last_day, state, trigger, created_at, reason, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT(model_id, slot) DO UPDATE SET state = excluded.state, trigger = excluded.trigger, first_day = excluded.first_day,
+  last_day = excluded.last_day, created_at = excluded.created_at, reason = excluded.reason, ended_at = excluded.ended_at, started_at = NULL,
+  tries = 0, not_before = 0, notices = 0 WHERE trigger = '{AHEAD}'
+RETURNING id
 """
 
 
@@ -57,11 +66,15 @@ class Tasks:
         assert found is not None
         return found
 
-    def reschedule(self, model_id: int, *, slots_from: float, fingerprint: str) -> None:
+    def reschedule(self, model_id: int, *, slots_from: float, fingerprint: str, now: float) -> None:
         """New schedule settings count from ``slots_from`` (LX-40); never backwards."""
         with self.db.write() as conn:
             conn.execute(
                 "UPDATE models SET fingerprint = ?, slot_bookmark = max(slot_bookmark, ?) WHERE id = ?", (fingerprint, slots_from, model_id)
+            )
+            conn.execute(
+                "INSERT INTO operations(at, verb, target, detail) SELECT ?, 'reschedule', profile || '/' || name, ? FROM models WHERE id = ?",
+                (now, repr(slots_from), model_id),
             )
 
     def enable(self, profile: str, name: str, *, enabled: bool, now: float) -> bool:
@@ -83,13 +96,15 @@ class Tasks:
         self, model_id: int, *, slot: str, slot_at: float, first_day: str, last_day: str, now: float, trigger: str = "schedule",
         state: TaskState = TaskState.DUE, reason: str = "",
     ) -> int | None:  # fmt: skip
-        """The task of a slot, or None where the slot has had its task: UNIQUE (model, slot)."""
-        cursor = self.db.conn.execute(
-            "INSERT OR IGNORE INTO tasks(model_id, slot, slot_at, first_day, last_day, state, trigger, created_at, reason, ended_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (model_id, slot, slot_at, first_day, last_day, str(state), trigger, now, reason, now if state is TaskState.MISSED else None),
-        )
-        return int(cursor.lastrowid or 0) if cursor.rowcount == 1 else None
+        """The task of a slot, or None where the slot has had its task: UNIQUE (model, slot).
+
+        A task that ran while the clock stood ahead is opened again when its time has come.
+        """
+        ended = now if state is TaskState.MISSED else None
+        found = self.db.conn.execute(
+            _OPEN_SLOT, (model_id, slot, slot_at, first_day, last_day, str(state), trigger, now, reason, ended)
+        ).fetchone()
+        return int(found[0]) if found else None
 
     def slots_done(self, model_id: int, until: float) -> None:
         """Every slot up to ``until`` has its task (or is known to be missed)."""
