@@ -113,7 +113,8 @@ class HttpcoreTransport:
         try:
             response.close()
         finally:
-            if not truncated and not broken and connection.is_idle() and address == self._address and not self._closed:
+            fine = not truncated and not broken and connection.is_idle() and not _spoke_on(connection)
+            if fine and address == self._address and not self._closed:
                 self._idle.append((address, connection))
             else:
                 connection.close()
@@ -136,6 +137,12 @@ class HttpcoreTransport:
             except IndexError:
                 return
             connection.close()
+
+
+def _spoke_on(connection: Any) -> bool:
+    """Whether the server said more than one reply: httpcore would take the rest for the answer to the next request."""
+    state = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+    return state is None or bool(state.trailing_data[0])
 
 
 class _Pinned:
