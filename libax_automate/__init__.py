@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from libax_automate.message import Status as Status
     from libax_automate.message import Text as Text
     from libax_automate.model import Candidate as Candidate
+    from libax_automate.model import Document as Document
     from libax_automate.model import Effect as Effect
     from libax_automate.model import Late as Late
     from libax_automate.model import Member as Member
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from libax_automate.model import Run as Run
     from libax_automate.model import Sent as Sent
     from libax_automate.model import SentState as SentState
+    from libax_automate.model import Stationery as Stationery
     from libax_automate.model import Step as Step
     from libax_automate.model import covering as covering
     from libax_automate.options import Options as Options
@@ -86,6 +88,7 @@ _HOME = {
     "message": ("Action", "Attachment", "Call", "Channel", "Email", "Message", "Receipt", "Status", "Text"),
     "model": (
         "Candidate",
+        "Document",
         "Effect",
         "Late",
         "Member",
@@ -96,6 +99,7 @@ _HOME = {
         "Run",
         "Sent",
         "SentState",
+        "Stationery",
         "Step",
         "covering",
     ),

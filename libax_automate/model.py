@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from libax_automate._plugin import OptionsT, Plugin
 from libax_automate.options import Options
-from libax_automate.record import Query, Record
+from libax_automate.record import Money, Query, Record
 
 
 class Late(StrEnum):
@@ -47,6 +47,38 @@ class Payable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document that goes with a candidate's message: numbered without gaps, printed, attached and kept by the engine (LX-30).
+
+    The layout may name all that the message's wording may. ``records`` are the ids of the records that it speaks of: no other
+    document of the model does, and :meth:`Run.documented` knows them afterwards.
+    """
+
+    records: tuple[str, ...]
+    total: Money
+    #: what it is about, for lists: ``2026-11``
+    period: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stationery:
+    """How a configured model's documents are numbered and laid out (LX-30)."""
+
+    #: built-in layouts by language: ``en``, ``pt_PT``, ``pt_BR``
+    layouts: Mapping[str, str]
+    #: the layout file, relative to the profile; None = the built-in one in the profile's language
+    layout: str | None = None
+    #: numbers count without gaps within a series of a profile, which models may share; None = the model's name in capitals
+    series: str | None = None
+    #: the series starts again each year (``NP 2026/7``); False = never (``NP 7``)
+    yearly: bool = True
+    #: the number a series begins with
+    first: int = 1
+    #: digits that a number has at least
+    digits: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """Someone a message recipe would write to, and why; audience, where, channel and wording are the engine's.
 
@@ -73,6 +105,8 @@ class Candidate:
     also: tuple[str, ...] = ()
     #: what the message asks to be paid, and wants references for: the placeholders ``payments``, and of one alone ``entity``, ``reference``
     payable: tuple[Payable, ...] = ()
+    #: what goes with the message; adds the placeholders ``number`` and ``issued``
+    document: Document | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +224,17 @@ class Run(Protocol):
     def consent(self, person: str) -> str | None:
         """A person's latest answer in the consent ledger (LX-25), as it was given; None = none."""
 
+    def documented(self, record: str) -> str | None:
+        """The number of this model's document that speaks of a record (LX-30); None = there is none."""
+
 
 class Model(Plugin[OptionsT]):
     """Base of all recipes. The common keys of a model (schedule, audience, wording …) are not its options: the engine reads them."""
 
     #: what records it reads by default
     entity: ClassVar[str] = "contacts"
+    #: what those are whom it writes to
+    people: ClassVar[str] = "contacts"
     #: placeholders it adds, with a sample value (``models fields``)
     placeholders: ClassVar[Mapping[str, str]] = {}
     #: may run in real time (LX-41)
@@ -244,6 +283,10 @@ class Model(Plugin[OptionsT]):
     def rolls(self) -> Iterator[tuple[str, str]]:
         """The files that its rolls are kept in, (key, file): ``check`` looks whether they may be written."""
         return iter(())
+
+    def stationery(self) -> Stationery | None:
+        """How the documents of its candidates are numbered and laid out (LX-30); None = they have none."""
+        return None
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """What is wrong with the steps together, found when a profile is loaded: (step or "", what and why, what to do)."""

@@ -23,7 +23,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from libax_automate.engine.audience import Audience
 from libax_automate.engine.fields import RECIPIENT, Names
@@ -40,6 +41,9 @@ from libax_automate.message import Channel
 from libax_automate.model import Candidate, Model, Payable
 from libax_automate.record import Record
 from libax_automate.template import Expression, Sandbox
+
+if TYPE_CHECKING:
+    from libax_automate.engine.press import Press
 
 #: (channel, address) → why nothing may be sent there, or None
 Suppressed = Callable[[Channel, str], str | None]
@@ -155,9 +159,19 @@ class Composer:
         self._where = self._condition(spec.where)
         self._hours = Hours.of(profile, spec)
         self._span = _lifetime(spec.expires or recipe.expires)
+        self._press = self._stationery()
         self._moment: tuple[datetime, Any] | None = None
         self._lived: tuple[datetime, datetime | None] | None = None
         self._steps = {step: self._ways(step, channels_of, subject) for step in ("", *(each.name for each in spec.steps))}
+
+    def _stationery(self) -> Press | None:
+        """What prints the documents of the model; None where it has none."""
+        stationery = self._recipe.stationery()
+        if stationery is None:
+            return None
+        from libax_automate.engine.press import Press
+
+        return Press(self._profile, self._spec.name, stationery, self._sandbox, self._names)
 
     def _condition(self, source: str | None) -> Expression | None:
         if not source:
@@ -197,6 +211,8 @@ class Composer:
             wording = self._either(wording, name, by)
         if by is not None and not wording.subject:
             wording = replace(wording, subject=spec.wording.subject)
+        if self._press is not None and channel is not Channel.EMAIL:
+            raise ProfileError(f"channel: {spec.name} sends a document, and {channel} carries none", hint='use channel = "email"')
         generic = ""
         if channel is Channel.EMAIL and not (wording.subject or "").strip() and not wording.template:
             generic = (subject or self._generic)(self._recipe.generic_subject)
@@ -242,6 +258,8 @@ class Composer:
                 for key, fields in step.wording.fields.items() if step.wording else ():
                     for field in fields:
                         yield (f"steps {name}, {key}" if name else key), field
+        for field in self._press.fields if self._press is not None else ():
+            yield "layout", field
 
     def compose(self, candidate: Candidate, *, now: datetime, slot: Slot) -> Draft:
         """What becomes of ``candidate`` at ``now`` (with a zone), for ``slot``; raises TemplateError where the texts are at fault."""
@@ -277,8 +295,11 @@ class Composer:
         if (reason := self._audience.verdict(recipient)) is not None:
             return _excluded(draft, reason)
         context: dict[str, Any] = {}
+        extra = candidate.extra
+        if candidate.document is not None and self._press is not None:
+            extra = {**extra, **self._press.values(now)}
         if step.names:
-            context = self._names.context(step.names, record, recipient, candidate.extra, self._today(now))
+            context = self._names.context(step.names, record, recipient, extra, self._today(now))
         if self._where is not None and (reason := self._fails(self._where, context, recipient)) is not None:
             return _excluded(draft, reason)
         if shape is not None:
@@ -313,6 +334,15 @@ class Composer:
                 return _excluded(draft, _at(f"has no field {error.field!r}", record))
             if name:
                 draft.payload["name"] = name
+            if candidate.document is not None and self._press is not None:
+                paper = self._press.paper(
+                    candidate.document, record=record, recipient=recipient, extra=extra, now=now,
+                    payload=partial(_numbered, step.wording, context, name),
+                )  # fmt: skip
+                if isinstance(paper, str):
+                    draft.payload = {}
+                    return _excluded(draft, paper)
+                draft.document = paper
         elif webhook:
             draft.payload = {"record": _listed(record, recipient, candidate.extra)}
         else:
@@ -389,6 +419,12 @@ class Composer:
             return _at(f"where: has no field {error.field!r}", recipient)
         except TemplateError as error:
             return f"where: {error.message}"
+
+
+def _numbered(wording: Compiled, context: Mapping[str, Any], name: str, number: str) -> dict[str, Any]:
+    """The payload of a message whose document has its number."""
+    made = wording.payload({**context, "number": number})
+    return {**made, "name": name} if name else made
 
 
 def _listed(record: Record, recipient: Record, extra: Mapping[str, Any]) -> dict[str, Any]:

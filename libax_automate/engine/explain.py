@@ -15,7 +15,7 @@ from libax_automate.engine.audience import WORDS
 from libax_automate.engine.compose import Composer
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
-from libax_automate.engine.plan import PlanRun, said_of
+from libax_automate.engine.plan import PlanRun, documents_of, said_of
 from libax_automate.engine.schedule import next_fire, slots
 from libax_automate.engine.select import matches
 from libax_automate.engine.spec import ModelSpec, Profile
@@ -202,6 +202,7 @@ class _Inquiry:
             now=max(self.now, slot.instant), timezone=zone, slot=slot.local, first=slot.local.date(), last=slot.local.date(),
             bookmark=bookmark, since=seen, baseline=False, fetcher=fetch, said=self._said,
             consents=lambda: self.store.people.consents(self.profile.name) if self.store else {},
+            documents=lambda: documents_of(self.store, self.profile, self.spec),
         )  # fmt: skip
 
     @cached_property

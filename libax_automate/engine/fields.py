@@ -7,6 +7,7 @@ from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from libax_automate.engine.paper import NUMBERED
 from libax_automate.record import ENTITIES, FieldType, Record
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Names:
     @classmethod
     def of(cls, recipe: Model[Any], available: frozenset[str] | None, people: frozenset[str] | None = None) -> Names:
         """The names of a model that uses ``recipe``."""
-        return cls(recipe.entity_name(), recipe.placeholders, available, people)
+        placeholders = recipe.placeholders if recipe.stationery() is None else {**recipe.placeholders, **NUMBERED}
+        return cls(recipe.entity_name(), placeholders, available, people)
 
     def context(self, names: Iterable[str], record: Record, recipient: Record, extra: Mapping[str, Any], today: date) -> dict[str, Any]:
         """The values of the top-level ``names``: what the recipe adds, then the record's own fields, then the recipient's."""

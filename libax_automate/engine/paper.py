@@ -10,6 +10,8 @@ from typing import Any
 
 #: what a plan shows where only a real run takes a number
 LATER = "(numbered at run)"
+#: the placeholders of every message that carries a document, with samples
+NUMBERED = {"number": "NP 2026/7", "issued": "2026-12-01"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ class PlanRun:
     #: all that the model has said, by record and step; asked for once, when it is first wanted
     said: Callable[[], Mapping[str, Mapping[str, Sent]]]
     consents: Callable[[], Mapping[str, str]] = dict
+    #: record id -> the number of the document that speaks of it; asked for once, when it is first wanted
+    documents: Callable[[], Mapping[str, str]] = dict
+    _documents: Mapping[str, str] | None = None
     _said: Mapping[str, Mapping[str, Sent]] | None = None
     _consents: Mapping[str, str] | None = None
 
@@ -75,6 +78,12 @@ class PlanRun:
         if self._consents is None:
             self._consents = self.consents()
         return self._consents.get(person)
+
+    def documented(self, record: str) -> str | None:
+        """The number of the document that speaks of a record."""
+        if self._documents is None:
+            self._documents = self.documents()
+        return self._documents.get(record)
 
     def _told(self) -> Mapping[str, Mapping[str, Sent]]:
         if self._said is None:
@@ -111,6 +120,8 @@ class Plan:
     said: Callable[[], Mapping[str, Mapping[str, Sent]]] | None = None
     #: what is known of persons, where that is not the ledger's: a span of time that is replayed
     memory: Memory | None = None
+    #: record id -> number, likewise
+    documented: Callable[[], Mapping[str, str]] | None = None
     #: a real run: payment references may be asked for
     create: bool = False
     bad_rows: list[BadRow] = field(default_factory=list)
@@ -163,6 +174,7 @@ class Plan:
             fetcher=lambda app, entity, query: self._fetch(sources, app or self.spec.source, entity, query),
             said=self.said or (lambda: said_of(store, self.profile, self.spec)),
             consents=lambda: past.people.consents(self.profile.name) if past else {},
+            documents=self.documented or (lambda: documents_of(store, self.profile, self.spec)),
         )  # fmt: skip
         try:
             for item in self.recipe.plan(run):
@@ -254,6 +266,12 @@ def said_of(store: Store | None, profile: Profile, spec: ModelSpec) -> Mapping[s
     from libax_automate.engine.said import said
 
     return said(store.history.said(row.id), profile.timezone)
+
+
+def documents_of(store: Store | None, profile: Profile, spec: ModelSpec) -> Mapping[str, str]:
+    """The records of which documents of a model speak: id -> number."""
+    row = store.tasks.model(profile.name, spec.name) if store is not None else None
+    return store.documents.on(row.id) if store is not None and row is not None else {}
 
 
 def plan_model(space: Workspace, profile: Profile, spec: ModelSpec, *, on: date | None = None) -> Plan:

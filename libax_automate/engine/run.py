@@ -325,6 +325,7 @@ def _run_task(space: Workspace, profile: Profile, spec: ModelSpec, task: TaskRow
             roll.write()
             remarks.append(("file", "", "", str(roll)))
         month = month_of(started.timestamp(), profile)
+        spool.print(row.id)
         with store.write():
             now = space.now()
             queued = _enqueue(plan, row, spool, task_id=task.id, apps=apps, now=now)

@@ -19,7 +19,7 @@ class PlannedRun:
     ``records`` are those of the model's source: Records, or plain mappings of ``entity`` in canonical fields whose texts are
     read as a source would read them (``birth_date="1980-12-24"``). ``others`` holds what further apps answer:
     ``{("crm", "deals"): [...]}``, ``sent`` what the model said before, by record and step, and
-    ``consents`` what people answered. ``first`` and ``last`` are the
+    ``consents`` what people answered, and ``documents`` the numbers of documents by record. ``first`` and ``last`` are the
     local days answered for, ``day`` alone by default; ``bookmark`` and ``since`` default to a day before the run, on a first
     pass (``baseline``) to the run itself. Queries are applied as the engine applies them.
     """
@@ -42,6 +42,7 @@ class PlannedRun:
         country: str = "PT",
         sent: Mapping[str, Mapping[str, Sent]] | None = None,
         consents: Mapping[str, str] | None = None,
+        documents: Mapping[str, str] | None = None,
     ) -> None:
         self.timezone = ZoneInfo(timezone)
         self.slot = slot or datetime(day.year, day.month, day.day, 9, 30)  # noqa: DTZ001 - a slot is naive local time
@@ -55,6 +56,7 @@ class PlannedRun:
         self._entity = entity
         self._sent = sent or {}
         self._consents = consents or {}
+        self._documents = documents or {}
         self._country = country
         self._records = [self._record(entity, record) for record in records]
         self._others = {key: [self._record(key[1], record) for record in rows] for key, rows in (others or {}).items()}
@@ -86,6 +88,10 @@ class PlannedRun:
     def consent(self, person: str) -> str | None:
         """What was given in ``consents`` for a person."""
         return self._consents.get(person)
+
+    def documented(self, record: str) -> str | None:
+        """What was given in ``documents`` for a record."""
+        return self._documents.get(record)
 
     def _record(self, entity: str, values: Mapping[str, Any]) -> Record:
         if isinstance(values, Record):

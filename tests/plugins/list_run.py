@@ -29,6 +29,7 @@ class ListRun:
     baseline: bool = False
     asked: list[tuple[str, Query]] = field(default_factory=list)
     said: dict[str, dict[str, Sent]] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
 
     def fetch(self, entity: str, query: Query) -> Iterator[Record]:
         """The records of ``entity`` that match, as the engine would stream them."""
@@ -46,6 +47,10 @@ class ListRun:
     def consent(self, person: str) -> str | None:
         """Nobody has answered."""
         return None
+
+    def documented(self, record: str) -> str | None:
+        """The number of the document that speaks of a record."""
+        return self.documents.get(record)
 
     def spoken(self) -> Iterable[str]:
         """Of which records."""
