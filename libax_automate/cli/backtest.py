@@ -14,6 +14,7 @@ from libax_automate.cli.session import Session, command, noun
 
 if TYPE_CHECKING:
     from libax_automate.engine.backtest import Replayed
+    from libax_automate.engine.spec import ModelSpec, Profile
 
 app = noun()
 
@@ -21,41 +22,51 @@ app = noun()
 _DAYS = 35
 _BAR = 40
 _NAMED = 20
+#: reasons of each kind that are named in a terminal
+_REASONS = 10
 
 
 @command(app)
 def backtest(
     session: Session,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE/MODEL.")],
+    model: Annotated[list[str], typer.Argument(metavar="MODEL...", help="One or more models of a profile, or PROFILE/MODEL.")],
     first: Annotated[str, typer.Option("--from", metavar="DATE", help="The first day.")],
     last: Annotated[str, typer.Option("--to", metavar="DATE", help="The last day.")],
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also as one page to show to somebody.")] = None,
 ) -> None:
-    """Replay a past period: messages per day, who is written to most, what would have gone to people who had paid."""
+    """Replay a past period: messages per day, who is written to most, what is held back and why, what would have gone to people who had paid.
+
+    Caps and tact count what the models given here would have said to a person, all together.
+    """
     from libax_automate.engine.backtest import backtest as replay
 
     space = session.space
-    profile, spec = space.model(model)
+    profile, specs = _models(session, model)
+    names = ", ".join(spec.name for spec in specs)
     begin, end = day_of(first, "--from"), day_of(last, "--to")
-    found = replay(space, profile, spec, begin, end)
+    found = replay(space, profile, specs, begin, end)
     days = [(begin + timedelta(days=offset), found.days[begin + timedelta(days=offset)]) for offset in range((end - begin).days + 1)]
     if html is not None:
-        write_page(html, _page(found, days, f"{profile.name}: {spec.name}", f"{begin} to {end}"))
+        write_page(html, _page(found, days, f"{profile.name}: {names}", f"{begin} to {end}"))
         session.out.say(f"written: {html}")
     most = [{"person": person, "name": name, "messages": count} for (person, name), count in found.people.most_common(_NAMED)]
     after = [{"day": day.isoformat(), "person": person, "name": name, "step": step} for day, person, name, step in found.after_paid]
     if session.out.json:
         session.out.object(
             {
-                "items": [{"day": day.isoformat(), "messages": count} for day, count in days], "model": spec.name, "profile": profile.name,
+                "items": [{"day": day.isoformat(), "messages": count} for day, count in days], "model": names, "profile": profile.name,
+                "models": [{"model": spec.name, "messages": found.models[spec.name]} for spec in specs],
                 "messages": found.messages, "people": len(found.people), "runs": found.runs, "most": most, "steps": dict(found.steps),
-                "apps": dict(found.apps), "after_paid": after, "excluded": dict(found.reasons), "bad_rows": found.bad_rows, "notes": found.notes,
+                "apps": dict(found.apps), "after_paid": after, "excluded": dict(found.reasons),
+                "held": dict(found.held), "bad_rows": found.bad_rows, "notes": found.notes,
             }
         )  # fmt: skip
         return
     out = session.out
     _chart(session, days)
     out.line(f"{found.messages} messages to {len(found.people)} people in {found.runs} runs")
+    if len(specs) > 1:
+        out.line("; ".join(f"{found.models[spec.name]} x {spec.name}" for spec in specs))
     if len(found.steps) > 1:
         out.line("; ".join(f"{count} x {step}" for step, count in found.steps.most_common()))
     if most and most[0]["messages"] != 1:
@@ -65,8 +76,27 @@ def backtest(
         out.line("")
         out.line(f"{len(after)} would have gone to people who had paid:")
         out.table(after[:_NAMED], [Column("day"), Column("person"), Column("name"), Column("step")])
+    back = [{"times": number, "what": "left out", "why": why} for why, number in found.reasons.most_common(_REASONS)]
+    back += [{"times": number, "what": "later", "why": why} for why, number in found.held.most_common(_REASONS)]
+    if back:
+        out.line("")
+        out.line(f"{found.reasons.total()} left out, {found.held.total()} later")
+        out.table(back, [Column("times", right=True), Column("what"), Column("why")])
     for note in found.notes:
         out.say(note)
+
+
+def _models(session: Session, given: list[str]) -> tuple[Profile, list[ModelSpec]]:
+    """The models that are named, each once, of one profile."""
+    from libax_automate.errors import UsageError
+
+    found = {(profile.name, spec.name): (profile, spec) for profile, spec in map(session.space.model, given)}
+    profiles = {profile.name: profile for profile, _ in found.values()}
+    if len(profiles) > 1:
+        raise UsageError(
+            f"the models are of several profiles: {', '.join(profiles)}", hint="people of one profile are nobody to another: one at a time"
+        )
+    return next(iter(profiles.values())), [spec for _, spec in found.values()]
 
 
 def _chart(session: Session, days: list[tuple[date, int]]) -> None:

@@ -53,19 +53,24 @@ def class_of(spec: ModelSpec, recipe: type[Model[Any]] | Model[Any]) -> MessageC
 class Guards:
     """The rulings for one plan of one model. Made once: reads what was heard lately in one go, then answers from memory."""
 
-    def __init__(self, profile: Profile, spec: ModelSpec, classes: Mapping[str, MessageClass], store: Past | None, now: datetime) -> None:
-        """``classes`` are the classes of all the profile's models; ``store`` None = nothing was ever sent."""
+    def __init__(
+        self, profile: Profile, spec: ModelSpec, classes: Mapping[str, MessageClass], store: Past | None, now: datetime, *,
+        heard: Heard | None = None,
+    ) -> None:  # fmt: skip
+        """``classes`` are the classes of all the profile's models; ``store`` None = nothing was ever sent.
+
+        ``heard``: what was heard, where it is not the store's; whoever gives it adds to it, and shares it with others.
+        """
         self._zone, self._spec, self._now = profile.timezone, spec, now
         self._class = classes[spec.name]
-        self._today = local_of(now, self._zone).date()
         self._today = local_of(now, self._zone).date()
         self._caps = self._wanted(profile)
         self._near = [rule for rule in profile.tact if rule.near and rule.hold in (spec.name, self._class)]
         self._on = [rule for rule in profile.tact if rule.on and rule.hold in (spec.name, self._class)]
         self._consents = store.people.consents(profile.name) if store is not None and spec.consent else {}
-        self._heard = Heard()
+        self._heard = Heard() if heard is None else heard
         spans = [cap.span for _, cap in self._caps] + [rule.within for rule in self._near]
-        if store is not None and spans:
+        if store is not None and heard is None and spans:
             self._read(store, profile.name, classes, now - max(spans))
 
     def _wanted(self, profile: Profile) -> list[tuple[str, Cap]]:
@@ -102,6 +107,11 @@ class Guards:
             if (ruling := self._day(rule, recipient)) is not None:
                 return ruling
         return self._cap(person, heard) if self._caps else None
+
+    def move(self, now: datetime) -> None:
+        """On to another plan at a later instant: what was planned has been heard."""
+        self._now, self._today = now, local_of(now, self._zone).date()
+        self._heard.begin()
 
     def count(self, person: str) -> None:
         """A message to ``person`` was planned: later ones of the same plan see it."""

@@ -49,6 +49,10 @@ class Heard:
         if self._planned[slot] < 0xFFFF:
             self._planned[slot] += 1
 
+    def begin(self) -> None:
+        """Nothing is planned."""
+        self._planned = array("H", bytes(2 * self._size))
+
     def planned(self, person: str) -> int:
         """How many messages to ``person`` are planned now."""
         slot = self._slot(hash(person) & 0xFFFF_FFFF_FFFF_FFFF or 1)

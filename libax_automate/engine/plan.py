@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
-from libax_automate.engine.guards import Guards, class_of
+from libax_automate.engine.guards import Guards, Past, class_of
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.reference import References
 from libax_automate.engine.select import dated, matches
@@ -163,7 +163,7 @@ class Plan:
             available=self._available(sources),
             channels_of=lambda app: self.space.channels(self.profile, app),
             suppressed=suppressed if listed else None,
-            guards=Guards(self.profile, self.spec, self._classes(), past, self.moment.now or self.space.clock.now()),
+            guards=self._guards(past, self.moment.now or self.space.clock.now()),
             known=known if row is not None and (self.look_up or self.spec.webhook) else None,
             references=references.fill if references is not None else None,
         )
@@ -213,14 +213,8 @@ class Plan:
                 self.counts[draft.verdict] += 1
                 yield draft
 
-    def _classes(self) -> dict[str, MessageClass]:
-        found = {}
-        for name, spec in self.profile.models.items():
-            try:
-                found[name] = class_of(spec, self.space.catalogue.model(spec.use))
-            except PluginError:
-                continue  # a model that cannot run says nothing
-        return found
+    def _guards(self, past: Past | None, now: datetime) -> Guards:
+        return Guards(self.profile, self.spec, classes_of(self.space, self.profile), past, now)
 
     def _available(self, sources: dict[str, Source[Any]]) -> frozenset[str] | None:
         entity = self.recipe.entity_name()
@@ -249,6 +243,17 @@ class Plan:
                     self.bad_rows.append(row)
             elif matches(query, row, zone):
                 yield row
+
+
+def classes_of(space: Workspace, profile: Profile) -> dict[str, MessageClass]:
+    """What kind of word each model of a profile says."""
+    found = {}
+    for name, spec in profile.models.items():
+        try:
+            found[name] = class_of(spec, space.catalogue.model(spec.use))
+        except PluginError:
+            continue  # a model that cannot run says nothing
+    return found
 
 
 def _effect(spec: ModelSpec, effect: Effect) -> Draft:
