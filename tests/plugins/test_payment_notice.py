@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from libax_automate.engine.run import run_pass
 from libax_automate.engine.store import Store
+from libax_automate.engine.workspace import Workspace
+from libax_automate.testing.clock import FakeClock
 from tests.conftest import Cli
 
 PROFILE = """
@@ -228,6 +232,31 @@ def test_a_customer_reads_a_reference_for_each_invoice(shop: Shop) -> None:
     text = next(text for text in shop.texts() if "FT 10" in text)
     assert text.startswith("FT 11 11604 999")
     assert text.count("11604") == 2
+
+
+@pytest.mark.req("LX-28")
+def test_references_are_asked_for_at_the_pace_of_their_app_and_the_next_process_keeps_it(shop: Shop) -> None:
+    pytest.importorskip("libax_connector_ifthenpay")
+    with_references(shop)
+    file = shop.home / "profiles.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('subentity = "999"', 'subentity = "999"\nrate = "30/min"'), encoding="utf-8")
+    clock = FakeClock(datetime(2026, 11, 20, 8, tzinfo=UTC))
+
+    def run() -> list[float]:
+        clock.slept.clear()
+        with Workspace.open(profiles=file, db=shop.home / "a.db", clock=clock, environ={}) as space:
+            run_pass(space)
+        return clock.slept
+
+    run()
+    clock.move(hours=1, minutes=1)
+    assert run() == [2.0, 2.0]
+    shop.invoices(_16="FT 16,1,5.00,5.00,EUR,2026-11-20,open")
+    clock.set(datetime(2026, 11, 21, 9, 1, tzinfo=UTC))
+    with Store(shop.home / "a.db") as store, store.write():
+        store.apps.keep_pace(store.apps.credential(store.apps.find("padaria", "mb") or 0), clock.now().timestamp() + 1.5, succeeded=False)
+    assert run() == [1.5]
+    assert len(shop.texts()) == 4
 
 
 def test_a_reference_for_another_amount_than_is_owed_is_not_said(shop: Shop) -> None:
