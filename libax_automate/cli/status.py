@@ -17,7 +17,7 @@ def status(session: Session) -> None:
     """Show apps, what waits, what is halted, the last and the next run."""
     from libax_automate.engine.doctor import last_run, running
     from libax_automate.engine.explain import next_slot
-    from libax_automate.engine.store.rows import AppState, MessageState
+    from libax_automate.engine.store.rows import AppState
     from libax_automate.engine.timeline import Timeline
 
     space = session.space
@@ -38,8 +38,8 @@ def status(session: Session) -> None:
     many = len(names) > 1
     answer: dict[str, Any] = {
         "items": items,
-        "waiting": store.ledger.waiting(names) if store else 0,
-        "in_doubt": store.ledger.open_count(MessageState.IN_DOUBT, names) if store else 0,
+        "waiting": sum(row.waiting for row in rows),
+        "in_doubt": sum(row.in_doubt for row in rows),
         "errors": len(errors),
         "halted": [f"{row.profile}/{row.name}" if many else row.name for row in rows if row.state is AppState.HALTED],
         "fence": store.db.get("fenced") if store else "",

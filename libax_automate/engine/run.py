@@ -139,9 +139,9 @@ def _reports(space: Workspace) -> int:
 def _take_stock(space: Workspace, result: RunResult) -> None:
     store, names = space.store, space.names
     many = len(names) > 1
-    result.waiting = store.ledger.waiting(names)
     result.fenced = store.db.get("fenced")
     apps = store.apps.rows(space.now(), profiles=names)
+    result.waiting = sum(app.waiting for app in apps)
     result.halted = [f"{app.profile}/{app.name}" if many else app.name for app in apps if app.state is AppState.HALTED]
     printed: list[str] = json.loads(store.db.get("printed", "[]"))
     now: list[str] = []

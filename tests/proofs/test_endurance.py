@@ -224,7 +224,7 @@ def soak(folder: Path, seconds: float, *, each: float, calm: int) -> Soaked:
         lost = [number for number in service.people if not storm.reached[number]]
         return Soaked(
             watch, ended, len(service.people), len(lost), sum(count - 1 for count in storm.reached.values() if count > 1), code,
-            service.log.read_text(encoding="utf-8"), errors, polls, slowest, sum(storm.met.values()), sum(storm.reached.values()) / ended,
+            service.log.read_text(encoding="utf-8") + "".join(map(str, service.db.parent.glob("crash-*"))), errors, polls, slowest, sum(storm.met.values()), sum(storm.reached.values()) / ended,
         )  # fmt: skip
 
 
@@ -244,6 +244,7 @@ def judge(soaked: Soaked, warm: float, span: float, figure: Figure, *, memory: f
     assert (soaked.lost, soaked.doubled) == (0, 0)
     assert soaked.code == 0
     assert "Traceback" not in soaked.log
+    assert "crash-" not in soaked.log
     assert soaked.errors["bug"] == 0
     assert soaked.storms > 0
     assert growth <= memory
