@@ -115,8 +115,11 @@ def _put_right(space: Workspace, line: Timeline, leap: tuple[float, float], now:
             "the clock had stood ahead, at %s: %d slots that were called done or missed are open again, %d messages and %d apps wait as before",
             _text(line.top), done.slots, done.messages, done.apps,
         )  # fmt: skip
-        line.leaps = line.leaps[: line.leaps.index(leap)]
-        line.top, line.behind = now, False
+        # the right reading is one leap less wide, or a wrong one still
+        line.leaps, line.top, line.behind = line.leaps[: line.leaps.index(leap)], leap[0], False
+        if now - line.top > LEAP:
+            line.leapt(now)
+        line.top = now
         line.keep(store)
     return done
 

@@ -50,13 +50,15 @@ def rewind(db: Database, now: float, *, since: float, top: float, floor: Callabl
 
 
 def _models(db: Database, now: float, since: float, floor: Callable[[str, float], float | None]) -> int:
+    # slots count from the minute in which a model is first seen
+    edge = since - 60
     rows = db.rows(
         "SELECT id, profile, name, system, first_seen, slot_bookmark, bookmark FROM models WHERE max(first_seen, slot_bookmark, bookmark) >= ?",
-        (since,),
+        (edge,),
     )
     for id_, profile, name, system, first_seen, slots, bookmark in rows:
         seen, handled, read = min(first_seen, now) if first_seen >= since else first_seen, slots, bookmark
-        if slots >= since:
+        if slots >= edge:
             handled = min(slots, _handled(db, id_, f"{profile}/{name}", now, since, system=bool(system), seen=seen, floor=floor))
         if bookmark >= since:
             # the newest run that read the source while the clock was right

@@ -132,15 +132,16 @@ class Tasks:
     ) -> None:  # fmt: skip
         """Done: counts, the bookmark and the month's counter (LX-33), in the caller's transaction with the messages."""
         conn = self.db.conn
+        # before the task is marked as counted: one that runs again has been
+        conn.execute(
+            "INSERT INTO counters(profile, month, tasks) SELECT m.profile, ?, 1 FROM tasks t JOIN models m ON m.id = t.model_id "
+            "WHERE t.id = ? AND t.counted IS NULL ON CONFLICT(profile, month) DO UPDATE SET tasks = tasks + 1",
+            (month, task_id),
+        )
         conn.execute(
             "UPDATE tasks SET state = 'done', ended_at = ?, planned = ?, excluded = ?, queued = ?, bad_rows = ?, reason = '', "
             "counted = coalesce(counted, ?) WHERE id = ?",
             (now, planned, excluded, queued, bad_rows, month, task_id),
-        )
-        conn.execute(
-            "INSERT INTO counters(profile, month, tasks) SELECT m.profile, t.counted, 1 FROM tasks t JOIN models m ON m.id = t.model_id "
-            "WHERE t.id = ? AND t.counted = ? AND t.tries >= 0 ON CONFLICT(profile, month) DO UPDATE SET tasks = tasks + 1",
-            (task_id, month),
         )
         conn.execute("DELETE FROM remarks WHERE task_id = ?", (task_id,))
         conn.executemany(
