@@ -35,6 +35,8 @@ class Capability(StrEnum):
     LOOKUP = "lookup"
     BALANCE = "balance"
     REFERENCES = "references"
+    #: e-mails carry files
+    ATTACHMENTS = "attachments"
 
 
 #: the channels among the capabilities

@@ -220,13 +220,13 @@ class _Check:
             except AutomateError as error:
                 self.problem((*place, "channel"), error.message, error.hint)
                 continue
-            self._way(spec, place, channel, app, wording)
+            self._way(spec, recipe, place, channel, app=app, wording=wording)
 
     def _channels(self, app: str) -> frozenset[Channel]:
         connector = self._connector(app) if app in self._apps else None
         return frozenset(CHANNELS[each] for each in connector.offers() if each in CHANNELS) if connector else frozenset()
 
-    def _way(self, spec: ModelSpec, place: Loc, channel: Channel, app: str, wording: Wording) -> None:
+    def _way(self, spec: ModelSpec, recipe: Model[Any], place: Loc, channel: Channel, *, app: str, wording: Wording) -> None:
         if app not in self._apps:
             return  # said by the loader
         if app == FREE_PLAN and FREE_PLAN not in self.profile.apps:
@@ -241,12 +241,26 @@ class _Check:
             able = ", ".join(name for name in self._apps if channel in self._channels(name)) or "none of the apps"
             key = "via" if spec.via == app else "webhook" if spec.webhook == app else "channel"
             self.problem((*place, key), f"{spec.name}: {app!r} ({connector.name}) does not send {channel}", f"{able} can")
+        elif channel is Channel.EMAIL and Capability.ATTACHMENTS not in connector.offers() and (what := self._carried(spec, recipe, wording)):
+            key, thing = what
+            able = ", ".join(name for name in self._apps if self._carries(name)) or "none of the apps"
+            self.problem((*place, key), f"{spec.name}: {app!r} ({connector.name}) carries no files, and {thing} goes with it", f"{able} can")
         elif wording.template and self.connect:
             self._template(spec, place, channel=channel, connector=connector, app=app, wording=wording)
         if channel is Channel.EMAIL and "no-email" in spec.audience:
             self.warn((*place, "audience"), f"{spec.name}: reaches nobody: e-mail for people without e-mail", "use another channel")
         if channel in (Channel.SMS, Channel.WHATSAPP) and "no-mobile" in spec.audience:
             self.warn((*place, "audience"), f"{spec.name}: reaches nobody: {channel} for people without a mobile", "use another channel")
+
+    def _carried(self, spec: ModelSpec, recipe: Model[Any], wording: Wording) -> tuple[str, str] | None:
+        """The key that makes a model's e-mails carry a file, and what it is; None where they carry none."""
+        if recipe.stationery() is not None:
+            return ("via" if spec.via else "use"), "a document"
+        return ("attachments", "a file") if wording.attachments or spec.wording.attachments else None
+
+    def _carries(self, app: str) -> bool:
+        connector = self._connector(app)
+        return connector is not None and {Capability.EMAIL, Capability.ATTACHMENTS} <= connector.offers()
 
     def _template(self, spec: ModelSpec, place: Loc, *, channel: Channel, connector: Connector[Any], app: str, wording: Wording) -> None:
         if not isinstance(connector, Sender) or Capability.TEMPLATES not in connector.offers():

@@ -21,7 +21,7 @@ from libax_automate.engine.redact import Redactor
 from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
 from libax_automate.engine.store.rows import Claimed, End, Outcome
 from libax_automate.errors import AutomateError, ConnectorError, ContentError, OutcomeUnknown, PluginError, RecipientError
-from libax_automate.message import Channel, Message, Receipt
+from libax_automate.message import Channel, Email, Message, Receipt
 
 # once a message each: a decoder that skips what only foreign JSON has around it, members without their Enum's own look-up
 _read = json.JSONDecoder().raw_decode
@@ -73,6 +73,7 @@ class Lane:
         self._alone = 0
         self._parcels = parcels
         self._shelf = shelf
+        self._carries = Capability.ATTACHMENTS in connector.offers()
         self.done: deque[Outcome] = deque()
         self._folder = folder
         self._redactor = redactor
@@ -216,7 +217,7 @@ class Lane:
 
     def message(self, row: Claimed) -> Message:
         """What the connector gets of a row."""
-        return outbox.message(
+        made = outbox.message(
             reference=f"M{row.id}",
             key=row.key,
             to=row.to,
@@ -227,6 +228,9 @@ class Lane:
             sent_at=datetime.fromtimestamp(row.started_at, UTC),
             shelf=self._shelf,
         )
+        if isinstance(made, Email) and made.attachments and not self._carries:
+            raise ContentError(f"{self.connector.name} carries no files, and one goes with it", hint="name another app in via; see: automate check")
+        return made
 
     def _send(self, rows: Sequence[Claimed]) -> None:
         if len(rows) > 1:

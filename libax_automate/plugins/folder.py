@@ -54,6 +54,7 @@ class Folder(Sender[FolderOptions, Message]):
             Capability.SMS,
             Capability.WHATSAPP,
             Capability.WEBHOOK,
+            Capability.ATTACHMENTS,
             Capability.IDEMPOTENCY_KEY,
             Capability.LOOKUP,
         }

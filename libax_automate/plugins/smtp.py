@@ -86,7 +86,7 @@ class Smtp(Sender[SmtpOptions, Email]):
 
     name = "smtp"
     title = "Any mail server: STARTTLS, TLS or a local one"
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.EMAIL})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.EMAIL, Capability.ATTACHMENTS})
     credentials = (
         "Your mail provider's help names the SMTP server (often `smtp.` or `mail.` and your domain), the port and whether it wants "
         "STARTTLS (587) or TLS (465). The login is mostly the whole mail address. Accounts with two-step login need an *app password*, "

@@ -51,7 +51,7 @@ class Brevo(ax.Sender[BrevoOptions, ax.Message], ax.Actor[BrevoOptions]):
     capabilities = frozenset(
         {
             *(ax.Capability.EMAIL, ax.Capability.SMS, ax.Capability.WHATSAPP, ax.Capability.ACTIONS, ax.Capability.TEMPLATES),
-            *(ax.Capability.BATCH, ax.Capability.IDEMPOTENCY_KEY, ax.Capability.BALANCE),
+            *(ax.Capability.BATCH, ax.Capability.IDEMPOTENCY_KEY, ax.Capability.BALANCE, ax.Capability.ATTACHMENTS),
         }
     )
     credentials = (

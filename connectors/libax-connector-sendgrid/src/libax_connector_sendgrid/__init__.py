@@ -41,7 +41,7 @@ class Sendgrid(ax.Sender[SendgridOptions, ax.Email]):
 
     name = "sendgrid"
     title = "SendGrid: e-mail with dynamic templates"
-    capabilities = frozenset({ax.Capability.EMAIL, ax.Capability.TEMPLATES, ax.Capability.BATCH})
+    capabilities = frozenset({ax.Capability.EMAIL, ax.Capability.TEMPLATES, ax.Capability.BATCH, ax.Capability.ATTACHMENTS})
     credentials = (
         "1. In SendGrid, under *Settings → Sender Authentication*, authenticate the domain or verify the sender.\n"
         "2. Under *Settings → API Keys*, create a key with the access *Mail Send* (and *Template Engine → Read* for"
