@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest
 from libax_automate._plugin import Plugin
 from libax_automate.connector import CHANNELS, Capability, Sender, Template
 from libax_automate.errors import AccountError, ConnectorError
-from libax_automate.message import Call, Channel, Email, Message, Receipt, Text
+from libax_automate.message import Attachment, Call, Channel, Email, Message, Receipt, Text
 from libax_automate.testing.call import CallContract
 from libax_automate.testing.clock import START
 from libax_automate.testing.service import Fault, Reply, Request
@@ -112,6 +113,19 @@ class SenderContract(CallContract):
         assert (connector.key_ttl() is not None) == (Capability.IDEMPOTENCY_KEY in connector.offers()), (
             "IDEMPOTENCY_KEY and idempotency_ttl go together: for how long does the service remember a key?"
         )
+
+    def test_a_file_goes_with_an_email(self, wire: Wire, connector: Any) -> None:
+        """What declares ATTACHMENTS carries the file's name and bytes; an app that does not is given no message that has one."""
+        if not {Capability.EMAIL, Capability.ATTACHMENTS} <= connector.offers():
+            pytest.skip("it declares no attachments")
+        file = Attachment("nota-7.pdf", b"%PDF-1.4 \xe2\xe3", "application/pdf")
+        message = self.made(connector, channel=Channel.EMAIL)
+        assert isinstance(message, Email)
+        wire.answer(self.accepted_on(Channel.EMAIL))
+        connector.send(replace(message, attachments=(file,)))
+        said = self.texts(wire.requests[0])
+        assert any(file.name in text for text in said), "the file's name is not in the request"
+        assert any(b64encode(file.content).decode() in text for text in said), "the file's bytes are not in the request (Base64, RFC 4648)"
 
     def test_the_same_message_carries_the_same_key(self, wire: Wire, connector: Any) -> None:
         """The key is in the request, in one place, the same for every try and another one for every message."""

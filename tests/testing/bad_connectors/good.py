@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -70,7 +71,9 @@ class PostboxBase(Api, ax.Sender[Options, ax.Email | ax.Text]):
     capabilities = frozenset({ax.Capability.EMAIL, ax.Capability.SMS})
 
     def body(self, message: ax.Email | ax.Text) -> dict[str, Any]:
-        return {"to": message.to, "text": message.text, "ref": message.key}
+        files = message.attachments if isinstance(message, ax.Email) else ()
+        sent = [{"name": file.name, "content": b64encode(file.content).decode()} for file in files]
+        return {"to": message.to, "text": message.text, "ref": message.key, **({"files": sent} if sent else {})}
 
     def send(self, message: ax.Email | ax.Text) -> ax.Receipt:
         return receipt_of(self.api.post("/messages", json=self.body(message)), "id")
@@ -83,7 +86,7 @@ class Postbox(PostboxBase):
     capabilities = frozenset(
         {
             *(ax.Capability.EMAIL, ax.Capability.SMS, ax.Capability.BATCH, ax.Capability.TEMPLATES, ax.Capability.LOOKUP),
-            *(ax.Capability.BALANCE, ax.Capability.IDEMPOTENCY_KEY),
+            *(ax.Capability.BALANCE, ax.Capability.IDEMPOTENCY_KEY, ax.Capability.ATTACHMENTS),
         }
     )
     batch_size = 100

@@ -326,6 +326,15 @@ class AllOfThem(Postbox):
         return [ax.Receipt() for _ in super().send_batch(messages)]
 
 
+@case(PostboxContract, "a_file_goes_with_an_email")
+class Namesake(Postbox):
+    """Says what the file is called, and leaves it at that."""
+
+    def body(self, message: Either) -> dict[str, Any]:
+        made = super().body(message)
+        return {**made, "files": [file["name"] for file in made.get("files", ())]}
+
+
 @case(PostboxContract, "templates_are_listed")
 class FirstPage(Postbox):
     def templates(self, channel: ax.Channel | None = None) -> Iterator[ax.Template]:
