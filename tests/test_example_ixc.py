@@ -316,3 +316,14 @@ def test_an_invoice_whose_status_means_nothing_is_named_by_file_and_line(ladder:
     done = cli("plan", "cobranca", "--on", "2026-10-06")
     assert "faturas.csv:2" in done.out + done.err
     assert "Talvez" in done.out + done.err
+
+
+def test_every_command_tells_times_as_the_profile_has_them_whatever_the_machine_does(ladder: Path, cli: Cli, run: Run) -> None:
+    run("2026-10-05")
+    run("2026-10-06")
+    for command in (("tasks", "list"), ("tasks", "show", "T1"), ("status",)):
+        done = cli(*command, "--db", "a.db")
+        assert "2026-10-06 08:40" in done.out, command
+        assert "11:40" not in done.out, command
+    (ladder / "profiles.toml").write_text("name = ", encoding="utf-8")
+    assert "2026-10-06" in cli("tasks", "list", "--db", "a.db").out

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from libax_automate.clock import Clock
     from libax_automate.engine.redact import Redactor
+    from libax_automate.engine.spec import Profile
     from libax_automate.engine.store import Store
     from libax_automate.engine.workspace import Workspace
 
@@ -71,6 +72,7 @@ class Session:
     command: str = ""
     _space: Workspace | None = None
     _clock: Clock | None = None
+    _zones: frozenset[tzinfo] | None = None
 
     def take(self, given: Mapping[str, Any]) -> None:
         """Add global options; what stands later on the command line wins."""
@@ -115,13 +117,9 @@ class Session:
 
     def _instant(self, text: str, space: Workspace) -> datetime:
         from libax_automate.cli.words import moment_of
-        from libax_automate.errors import ProfileError
 
-        profiles = space.profiles
-        if not profiles:
-            # the database alone has no clock on its wall
-            with contextlib.suppress(ProfileError):
-                profiles = type(space).open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ).profiles
+        # the database alone has no clock on its wall
+        profiles = space.profiles or self._readable()
         zones = {str(profile.timezone): profile.timezone for profile in profiles}
         return moment_of(text, list(zones.values()), "--now")
 
@@ -132,9 +130,22 @@ class Session:
 
     @property
     def zone(self) -> tzinfo | None:
-        """The one timezone in view, for people; None = the machine's."""
-        zones = {profile.timezone for profile in self._space.profiles} if self._space is not None else set()
-        return zones.pop() if len(zones) == 1 else None
+        """The one timezone in view, for people; None = the machine's. What the database alone answers is told in the profile's time too."""
+        if self._zones is None:
+            profiles = self._space.profiles if self._space is not None else ()
+            if not profiles:
+                profiles = self._readable()
+            self._zones = frozenset(profile.timezone for profile in profiles)
+        return next(iter(self._zones)) if len(self._zones) == 1 else None
+
+    def _readable(self) -> tuple[Profile, ...]:
+        """The profiles, where they can be read: the database answers without them too."""
+        from libax_automate.engine.workspace import Workspace
+        from libax_automate.errors import AutomateError
+
+        with contextlib.suppress(AutomateError):
+            return Workspace.open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ).profiles
+        return ()
 
     @property
     def names(self) -> frozenset[str] | None:
