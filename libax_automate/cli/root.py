@@ -32,6 +32,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "queue": ("queue", "What waits to leave: list, show, clear, restore, pause, resume."),
     "errors": ("errors", "What halts an app, and the ways out: list, show, retry, skip, sent."),
     "approve": ("approve", "What waits for a person's yes: show, approve, reject."),
+    "documents": ("documents", "What was numbered and printed: list, show, regenerate, void."),
     "apps": ("apps", "The configured applications: list, test, templates."),
     "models": ("models", "The automations: list, fields, test, enable, disable, run."),
     "connectors": ("connectors", "What can be connected: options, capabilities, credentials."),
