@@ -277,7 +277,8 @@ class _Inquiry:
                 add(Check("suppression list", reason is None, reason or "not listed"))
         if candidate is not None:
             known = self._known(candidate.step, found.person, "once" if self.spec.once else candidate.occasion)
-            add(Check("once only", known is None, known or f"nothing yet for {'this model' if self.spec.once else candidate.occasion}"))
+            what = "this model" if self.spec.once else f"{candidate.step} of {candidate.occasion}" if candidate.step else candidate.occasion
+            add(Check("once only", known is None, known or f"nothing yet for {what}"))
         if (hold := Hours.of(self.profile, self.spec).hold(moment)) is not None:
             add(Check("hours", None, hold.reason))
 
