@@ -254,7 +254,7 @@ def judge(soaked: Soaked, warm: float, span: float, figure: Figure, *, memory: f
 
 @pytest.mark.timeout(300)
 def test_half_a_minute_of_service_in_a_storm(tmp_path: Path, figure: Figure) -> None:
-    judge(soak(tmp_path / "shop", 12, each=3, calm=50), 12, 5, figure, memory=0.25, files=2 * APPS)
+    judge(soak(tmp_path / "shop", 12, each=2, calm=70), 12, 5, figure, memory=0.25, files=2 * APPS)
 
 
 @pytest.mark.soak
