@@ -219,4 +219,4 @@ def test_no_mutated_profile_breaks_the_program(seed: int, home: Path, cli: Cli, 
 @pytest.mark.timeout(0)
 def test_ten_thousand_mutated_profiles(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, figure: Figure) -> None:
     monkeypatch.setenv("CANARY", "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=")
-    judge(cli, home, int(os.environ.get("SOAK_PROFILES", "10000")), 99, figure)
+    judge(cli, home, int(os.environ.get("SOAK_PROFILES", "10000")), int(os.environ.get("SOAK_SEED", "99")), figure)
