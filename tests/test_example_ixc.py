@@ -327,3 +327,18 @@ def test_every_command_tells_times_as_the_profile_has_them_whatever_the_machine_
         assert "11:40" not in done.out, command
     (ladder / "profiles.toml").write_text("name = ", encoding="utf-8")
     assert "2026-10-06" in cli("tasks", "list", "--db", "a.db").out
+
+
+def test_the_page_of_a_plan_has_a_sample_of_every_step_whoever_is_at_it_today(ladder: Path, cli: Cli) -> None:
+    assert cli("plan", "cobranca", "--on", "2026-10-06", "--html", "p.html", "--now", "2026-10-01T09:00").code == 0
+    page = (ladder / "p.html").read_text(encoding="utf-8")
+    steps = [
+        line.partition('"')[2].partition('"')[0]
+        for line in (ladder / "profiles.toml").read_text(encoding="utf-8").splitlines()
+        if line.startswith("stage")
+    ]
+    assert len(steps) == 10
+    for step in steps:
+        assert f"<h2>{step} by whatsapp, as João da Silva would get it</h2>" in page
+    assert page.count("Nobody is at this step in this plan.") == 9
+    assert "[aviso_cartorio] João da Silva, FT 5001, R$\xa0123,00" in page

@@ -80,6 +80,11 @@ def plan(
             for _ in drafts:
                 pass
         if html is not None and page is not None:
+            from libax_automate.engine.trial import samples
+
+            steps = [each.name for each in spec.steps if each.name not in page.steps]
+            for draft in samples(space, profile, spec, steps):
+                page.sample(draft)
             title = f"{profile.name}: {spec.name}"
             write_page(html, page.html(title=title, subtitle=made.moment.slot.local.strftime("%Y-%m-%d %H:%M")))
             out.say(f"written: {html}")

@@ -35,6 +35,7 @@ class Page:
         self._reasons: Counter[str] = Counter()
         self._rows: list[tuple[str, str, str, str, str]] = []
         self._samples: dict[tuple[str, str], Draft] = {}
+        self._further: list[Draft] = []
 
     def add(self, draft: Draft) -> None:
         """One person of the plan."""
@@ -47,6 +48,15 @@ class Page:
         if len(self._rows) < _LISTED:
             self._rows.append((draft.name or draft.person, draft.to, str(draft.channel or ""), str(draft.verdict), draft.reason))
 
+    @property
+    def steps(self) -> frozenset[str]:
+        """The steps of which there is a sample."""
+        return frozenset(step for step, _ in self._samples)
+
+    def sample(self, draft: Draft) -> None:
+        """What a step that reaches nobody in this plan would say."""
+        self._further.append(draft)
+
     def html(self, *, title: str, subtitle: str) -> str:
         """The page, with no reference to anything outside itself."""
         parts = [_head(title, subtitle), '<div class="sums">']
@@ -55,10 +65,15 @@ class Page:
         parts.append("</div>")
         if self._reasons:
             parts.append("<h2>Why some hear nothing</h2>" + _counts(self._reasons.most_common(20)))
-        for (step, channel), draft in self._samples.items():
+        for draft in [*self._samples.values(), *self._further]:
+            step, channel = draft.step, str(draft.channel or "")
+            if not channel:
+                continue  # a line of a file has no words
             parts.append(
                 f"<h2>{escape(step or 'The message')} by {escape(channel)}, as {escape(draft.name or draft.person)} would get it</h2>"
             )
+            if draft in self._further:
+                parts.append('<p class="sub">Nobody is at this step in this plan.</p>')
             if draft.subject:
                 parts.append(f"<p><b>{escape(draft.subject)}</b></p>")
             if draft.payload.get("html"):

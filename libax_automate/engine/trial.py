@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from libax_automate.connector import Sender, Source
 from libax_automate.engine import outbox
 from libax_automate.engine.compose import Composer
+from libax_automate.engine.outbox import Draft
 from libax_automate.engine.plan import plan_model
 from libax_automate.engine.spec import ModelSpec, Profile
+from libax_automate.engine.walltime import Slot, local_of
 from libax_automate.engine.workspace import Workspace
-from libax_automate.errors import NotFound, ProfileError, UsageError
+from libax_automate.errors import NotFound, ProfileError, TemplateError, UsageError
 from libax_automate.message import Channel, Receipt
-from libax_automate.model import Candidate
+from libax_automate.model import Candidate, Model
 from libax_automate.normalise import email_of, mobile_of
 from libax_automate.people import person_of
 from libax_automate.record import Query, Record
+
+#: records that are tried until every step has one that it can be said of
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +48,12 @@ def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: s
     """
     if spec.webhook is not None:
         raise UsageError(f"{spec.name} sends a list to {spec.webhook!r}, not messages to people", hint="automate apps test " + spec.webhook)
-    plain = replace(
-        spec,
-        audience=(),
-        where=None,
-        quiet=None,
-        send_weekdays=None,
-        once=False,
-        activity=False,
-        consent=False,
-        approve=False,
-        expires="365d",
-    )
+    plain = _plain(spec)
     plan = plan_model(space, profile, plain)
     candidate = next(_candidates(space, profile, plain, person, _step(spec, step)), None)
     if candidate is None:
         raise NotFound(f"no {plan.recipe.entity_name()} record has the id {person!r}", hint=f"automate plan {spec.name} shows ids")
-    bare = replace(profile, defaults=replace(profile.defaults, quiet=None, send_weekdays=None))
-    composer = Composer(bare, plain, plan.recipe, channels_of=lambda app: space.channels(profile, app))
-    draft = composer.compose(candidate, now=space.clock.now(), slot=plan.moment.slot)
+    draft = _composer(space, profile, plain).compose(candidate, now=space.clock.now(), slot=plan.moment.slot)
     if not draft.payload:
         raise ProfileError(f"nothing can be said to {person}: {draft.reason}", hint=f"automate explain {spec.name} {person}")
     channel = draft.channel or Channel.EMAIL
@@ -77,6 +71,55 @@ def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: s
         )  # fmt: skip
         receipt = connector.send(made)
     return Trial(app.name, address, draft.subject, draft.text, receipt)
+
+
+def samples(space: Workspace, profile: Profile, spec: ModelSpec, steps: Iterable[str]) -> Iterator[Draft]:
+    """What each of ``steps`` would say, with the data of the first record that it can be said of; nothing where there is none."""
+    plain, wanted = _plain(spec), list(steps)
+    if not wanted or spec.webhook is not None or spec.source is None:
+        return
+    recipe, composer, now = space.recipe(plain), _composer(space, profile, plain), space.clock.now()
+    slot = Slot(local_of(now, profile.timezone), now)
+    with space.opened(profile, profile.apps[spec.source]) as source:
+        assert isinstance(source, Source)
+        rows = (row for row in source.fetch(recipe.entity_name(), Query()) if isinstance(row, Record))
+        for record in islice(rows, _LOOKED_AT):
+            for step in list(wanted):
+                candidate = _candidate(source, recipe, record, step)
+                with contextlib.suppress(TemplateError):
+                    draft = composer.compose(candidate, now=now, slot=slot)
+                    if draft.payload:
+                        wanted.remove(step)
+                        yield draft
+            if not wanted:
+                return
+
+
+def _plain(spec: ModelSpec) -> ModelSpec:
+    """The model without all that keeps people out."""
+    return replace(
+        spec,
+        audience=(),
+        where=None,
+        quiet=None,
+        send_weekdays=None,
+        once=False,
+        activity=False,
+        consent=False,
+        approve=False,
+        expires="365d",
+    )
+
+
+def _composer(space: Workspace, profile: Profile, spec: ModelSpec) -> Composer:
+    bare = replace(profile, defaults=replace(profile.defaults, quiet=None, send_weekdays=None))
+    return Composer(bare, spec, space.recipe(spec), channels_of=lambda app: space.channels(profile, app))
+
+
+def _candidate(source: Source[Any], recipe: Model[Any], record: Record, step: str) -> Candidate:
+    # what the recipe would add (an age …) is shown by its sample
+    extra = recipe.sample(record)
+    return Candidate(record=_with_address(record), occasion="test", extra=extra, recipient=_recipient(source, record), step=step)
 
 
 def _step(spec: ModelSpec, wanted: str | None) -> str:
@@ -97,9 +140,7 @@ def _candidates(space: Workspace, profile: Profile, spec: ModelSpec, person: str
         assert isinstance(source, Source)
         for record in source.fetch(recipe.entity_name(), Query(ids=frozenset({person}))):
             if isinstance(record, Record) and record.id == person:
-                # what the recipe would add (an age …) is shown by its sample
-                recipient = _recipient(source, record)
-                yield Candidate(record=_with_address(record), occasion="test", extra=recipe.sample(record), recipient=recipient, step=step)
+                yield _candidate(source, recipe, record, step)
                 return
 
 
