@@ -23,14 +23,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from libax_automate.engine.audience import Audience
 from libax_automate.engine.fields import RECIPIENT, Names
 from libax_automate.engine.guards import Guards, Ruling
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.press import Said, press_of
 from libax_automate.engine.profile.span import span_of
 from libax_automate.engine.reference import PLACEHOLDERS
 from libax_automate.engine.spec import ModelSpec, Profile, Wording
@@ -41,9 +41,6 @@ from libax_automate.message import Channel
 from libax_automate.model import Candidate, Model, Payable
 from libax_automate.record import Record
 from libax_automate.template import Expression, Sandbox
-
-if TYPE_CHECKING:
-    from libax_automate.engine.press import Press
 
 #: (channel, address) → why nothing may be sent there, or None
 Suppressed = Callable[[Channel, str], str | None]
@@ -159,19 +156,10 @@ class Composer:
         self._where = self._condition(spec.where)
         self._hours = Hours.of(profile, spec)
         self._span = _lifetime(spec.expires or recipe.expires)
-        self._press = self._stationery()
+        self._press = press_of(profile, spec.name, recipe, self._sandbox, self._names)
         self._moment: tuple[datetime, Any] | None = None
         self._lived: tuple[datetime, datetime | None] | None = None
         self._steps = {step: self._ways(step, channels_of, subject) for step in ("", *(each.name for each in spec.steps))}
-
-    def _stationery(self) -> Press | None:
-        """What prints the documents of the model; None where it has none."""
-        stationery = self._recipe.stationery()
-        if stationery is None:
-            return None
-        from libax_automate.engine.press import Press
-
-        return Press(self._profile, self._spec.name, stationery, self._sandbox, self._names)
 
     def _condition(self, source: str | None) -> Expression | None:
         if not source:
@@ -290,8 +278,8 @@ class Composer:
             return _excluded(draft, candidate.excluded)
         if not person:
             return _excluded(draft, _at("has neither id, e-mail nor mobile", recipient))
-        if field in recipient.problems:
-            return _excluded(draft, _at(f"{noun} not valid: {recipient.problems[field]}", recipient))
+        if field and (why := recipient.problem(field)) is not None:
+            return _excluded(draft, _at(f"{noun} not valid: {why}", recipient))
         if (reason := self._audience.verdict(recipient)) is not None:
             return _excluded(draft, reason)
         context: dict[str, Any] = {}
@@ -335,10 +323,8 @@ class Composer:
             if name:
                 draft.payload["name"] = name
             if candidate.document is not None and self._press is not None:
-                paper = self._press.paper(
-                    candidate.document, record=record, recipient=recipient, extra=extra, now=now,
-                    payload=partial(_numbered, step.wording, context, name),
-                )  # fmt: skip
+                said = Said(step.wording, context, name)
+                paper = self._press.paper(candidate.document, said, record=record, recipient=recipient, extra=extra, now=now)
                 if isinstance(paper, str):
                     draft.payload = {}
                     return _excluded(draft, paper)
@@ -421,12 +407,6 @@ class Composer:
             return f"where: {error.message}"
 
 
-def _numbered(wording: Compiled, context: Mapping[str, Any], name: str, number: str) -> dict[str, Any]:
-    """The payload of a message whose document has its number."""
-    made = wording.payload({**context, "number": number})
-    return {**made, "name": name} if name else made
-
-
 def _listed(record: Record, recipient: Record, extra: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of a webhook's list: the record's fields, the person it belongs to in full, and what the recipe adds."""
     made = {**record, **extra}
@@ -473,8 +453,8 @@ def _empty(field: str, record: Record, recipient: Record) -> str:
     """An empty field, with what was wrong with it where its source had something."""
     last = field.rpartition(".")[2]
     for each in (record, recipient):
-        if last in each.problems:
-            return _at(f"{field} not valid: {each.problems[last]}", each)
+        if (why := each.problem(last)) is not None:
+            return _at(f"{field} not valid: {why}", each)
     return f"{field} is empty"
 
 

@@ -6,8 +6,9 @@ A plan fills the layout and looks at what comes out, with words in place of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,35 @@ from libax_automate.engine.language import chain
 from libax_automate.engine.paper import LATER, Finished, Paper
 from libax_automate.engine.spec import Profile
 from libax_automate.engine.walltime import local_of
+from libax_automate.engine.wording import Compiled
 from libax_automate.errors import EmptyValue, ProfileError, TemplateError, UnknownField
-from libax_automate.model import Document, Stationery
+from libax_automate.model import Document, Model, Stationery
+from libax_automate.record import Record
 from libax_automate.template import Sandbox
 
 #: a layout, and each file that it names, is at most so large
 _LARGEST = 4 << 20
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The message that carries a document, to be said again with the number in it."""
+
+    wording: Compiled
+    context: Mapping[str, Any]
+    name: str
+
+    def payload(self, number: str) -> dict[str, Any]:
+        """What the message says under ``number``."""
+        made = self.wording.payload({**self.context, "number": number})
+        return {**made, "name": self.name} if self.name else made
+
+
+def press_of(profile: Profile, model: str, recipe: Model[Any], sandbox: Sandbox, names: Names) -> Press | None:
+    """What prints the documents of a model; None where it has none."""
+    stationery = recipe.stationery()
+    return Press(profile, model, stationery, sandbox, names) if stationery is not None else None
 
 
 class Press:
@@ -76,10 +99,9 @@ class Press:
         return {"number": number, "issued": local_of(now, self._profile.timezone).date()}
 
     def paper(
-        self, document: Document, *, record: Any, recipient: Any, extra: Mapping[str, Any], now: datetime,
-        payload: Callable[[str], dict[str, Any]],
-    ) -> Paper | str:  # fmt: skip
-        """The document of a draft, or why there can be none for this person; ``payload`` makes the message's from its number."""
+        self, document: Document, said: Said, *, record: Record, recipient: Record, extra: Mapping[str, Any], now: datetime
+    ) -> Paper | str:
+        """The document of a candidate, or why there can be none for this person; ``said`` is the message that carries it."""
         day = local_of(now, self._profile.timezone).date()
         context = self._names.context(self._heads, record, recipient, extra, day)
         try:
@@ -100,7 +122,7 @@ class Press:
             total=document.total,
             currency=document.total.currency,
             records=document.records,
-            finish=partial(self._finish, context, payload, day),
+            finish=partial(self._finish, context, said, day),
         )
 
     def _lacking(self, found: layouts.Layout) -> str:
@@ -111,13 +133,13 @@ class Press:
 
         return unprintable(found, self._needed(found))
 
-    def _finish(self, context: Mapping[str, Any], payload: Callable[[str], dict[str, Any]], day: Any, number: str) -> Finished:
+    def _finish(self, context: Mapping[str, Any], said: Said, day: date, number: str) -> Finished:
         from libax_automate.engine.pdf import print_pdf
 
         found = layouts.read(self._template.render({**context, "number": number}))
         tag = chain(self._profile.locale)[0].replace("_", "-")
         content = print_pdf(found, day=day, files=self._needed(found), author=self._profile.name, language=tag)
-        return Finished(payload(number), f"{_UNSAFE.sub('-', number).strip('.-') or 'document'}.pdf", content)
+        return Finished(said.payload(number), f"{_UNSAFE.sub('-', number).strip('.-') or 'document'}.pdf", content)
 
 
 def _written(series: str, year: int | None, digits: int, n: int) -> str:

@@ -41,14 +41,14 @@ _PAGE = """\
 <td>{% if line.document %}{{ line.document }}{% else %}{{ line.id }}{% endif %}\
 {% if line.customer %}<br><small>{{ line.customer }}</small>{% endif %}</td>
 <td align="right">{% if line.base %}{{ line.base }}{% endif %}</td>
-<td align="right">{% if line.rate %}{{ line.rate }} %{% endif %}</td>
+<td align="right">{% if line.rate %}{{ line.rate }}&nbsp;%{% endif %}</td>
 <td align="right">{{ line.amount }}</td>
 </tr>
 {% endfor %}</table>
 <table class="plain">
-<tr><td width="60%"></td><td>[subtotal]</td><td align="right" width="30mm">{{ subtotal }}</td></tr>
-{% if vat %}<tr><td></td><td>[vat] ({{ vat_rate }} %)</td><td align="right">{{ vat }}</td></tr>
-{% endif %}{% if withheld %}<tr><td></td><td>[withholding] ({{ withholding_rate }} %)</td><td align="right">-{{ withheld }}</td></tr>
+<tr><td width="50%"></td><td>[subtotal]</td><td align="right" width="30mm">{{ subtotal }}</td></tr>
+{% if vat %}<tr><td></td><td>[vat] ({{ vat_rate }}&nbsp;%)</td><td align="right">{{ vat }}</td></tr>
+{% endif %}{% if withheld %}<tr><td></td><td>[withholding] ({{ withholding_rate }}&nbsp;%)</td><td align="right">-{{ withheld }}</td></tr>
 {% endif %}<tr><td></td><td><b>[total]</b></td><td align="right"><b>{{ total }}</b></td></tr>
 </table>
 <footer><p align="center"><small>[note] {{ number }} · <page>/<pages></small></p></footer>

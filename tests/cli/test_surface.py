@@ -58,7 +58,11 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("connectors", "show"): ("csv",),
     ("models", "test"): ("birthday", "--to", "me@example.com", "--as", "1"),
     ("apply",): ("plan.json",),
+    ("calendar",): ("2026-12", "--volume"),
     ("backtest",): ("birthday", "--from", DAY, "--to", DAY),
+    ("documents", "show"): None,
+    ("documents", "regenerate"): None,
+    ("documents", "void"): None,
     ("consent", "record"): ("1", "yes"),
     ("consent", "export"): ("answers.csv",),
     ("consent", "import"): ("said.csv",),
@@ -80,6 +84,7 @@ def test_every_command_of_the_reference_is_there() -> None:
         | errors list show retry skip sent | apps list test templates | models list enable disable run fields | connectors list show
         | calendar | explain | report | plugins list new | schema | doctor | db info check backup restore migrate vacuum
         | suppress list add remove import | approve | apply | backtest | models test | consent record list export import
+        | documents list show regenerate void
     """
     wanted: set[tuple[str, ...]] = set()
     for line in reference.split("|"):
