@@ -127,9 +127,9 @@ GRAMMAR = (
 )
 
 
-def mutated(chance: random.Random) -> bytes:
-    """The profile with a few faults: of its lines, its grammar, its values or its bytes."""
-    lines = PROFILE.split("\n")
+def mutated(chance: random.Random, text: str = PROFILE) -> bytes:
+    """A profile with a few faults: of its lines, its grammar, its values or its bytes."""
+    lines = text.split("\n")
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(lines))
         key, equals, value = lines[at].partition("=")
@@ -152,9 +152,9 @@ def mutated(chance: random.Random) -> bytes:
             case 8:
                 lines[at] = f"{key}={equals and value.swapcase()}"
     content = bytearray("\n".join(lines).encode("utf-8", "surrogatepass"))
-    for _ in range(chance.choice((0, 0, 0, 0, 1, 5))):
+    for _ in range(chance.choice((0, 0, 0, 0, 1, 5)) if content else 0):
         content[chance.randrange(len(content))] = chance.randrange(256)
-    if chance.random() < 0.02:
+    if chance.random() < 0.02 and content:
         del content[chance.randrange(len(content)) :]
     return bytes(content)
 
