@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -13,6 +13,7 @@ from libax_automate.connector import Source
 from libax_automate.engine import duty
 from libax_automate.engine.audience import WORDS
 from libax_automate.engine.compose import Composer
+from libax_automate.engine.fields import singular
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.plan import PlanRun, documents_of, said_of
@@ -95,6 +96,8 @@ class _Inquiry:
         self.space, self.profile, self.spec, self.source = space, profile, spec, source
         self.recipe = space.recipe(spec)
         self.entity = self.recipe.entity_name()
+        # a recipe that writes to partners does not mean the customers whom its records name too
+        self._relations = _RELATIONS if self.recipe.people == "contacts" else (singular(self.recipe.people),)
         self.now = space.clock.now()
         self.store = space.existing_store()
         self.row = self.store.tasks.model(profile.name, spec.name) if self.store else None
@@ -126,6 +129,8 @@ class _Inquiry:
                 found.checks.append(Check("message", False, found.draft.reason))
         if self.store is not None and self.row is not None:
             found.messages = self.store.ledger.by_person(self.row.id, found.person)
+            documents = self.store.documents.listed(profiles=frozenset({self.profile.name}), model=self.spec.name, person=found.person)
+            found.story += [str(document) for document in reversed(documents)]
         return found
 
     # -- the person ------------------------------------------------------------------------------------------------------
@@ -136,7 +141,8 @@ class _Inquiry:
         people: dict[str, Record] = {}
         exact: dict[str, Record] = {}
         bad = 0
-        for row in self.source.fetch("contacts", Query()) if "contacts" in self.source.entities() else ():
+        kind = self.recipe.people
+        for row in self.source.fetch(kind, Query()) if kind in self.source.entities() else ():
             if isinstance(row, BadRow):
                 bad += 1
                 continue
@@ -149,11 +155,11 @@ class _Inquiry:
             raise UsageError(f"{who!r} fits {len(people)} people", hint=f"give an id: {ids}")
         if people:
             person = next(iter(people.values()))
-            return person, [person] if self.entity == "contacts" else list(self._theirs(person.id))
+            return person, [person] if self.entity == kind else list(self._theirs(person.id))
         # a source without contacts: the records carry the person
         records = list(self._theirs(who))
         if records:
-            return _related(records[0]) or records[0], records
+            return _related(records[0], self._relations) or records[0], records
         unread = f"; {bad} rows cannot be read" if bad else ""
         raise NotFound(
             f"{self.spec.source!r} has nobody with the id, e-mail, mobile or name {who!r}{unread}",
@@ -164,7 +170,7 @@ class _Inquiry:
         for row in self.source.fetch(self.entity, Query()):
             if isinstance(row, BadRow):
                 continue
-            related = [row.get(name) for name in _RELATIONS]
+            related = [row.get(name) for name in self._relations]
             ids = {
                 row.id,
                 str(row.get("number") or row.id),
@@ -269,7 +275,7 @@ class _Inquiry:
             )
         key = _ADDRESS.get(channel) if channel is not None else None
         if key is not None and channel is not None:
-            recipient = (candidate.recipient or _related(candidate.record) if candidate else None) or person
+            recipient = (candidate.recipient or _related(candidate.record, self._relations) if candidate else None) or person
             address = str(recipient.get(key) or "")
             add(Check(f"{key} for {channel}", bool(address), address or recipient.problems.get(key, "none")))
             if address:
@@ -293,7 +299,7 @@ class _Inquiry:
             expression = Sandbox(self.profile.locale, self.profile.timezone.key).expression(self.spec.where)
             heads = dict.fromkeys(name.partition(".")[0] for name in expression.order)
             extra = candidate.extra if candidate else {}
-            recipient = (candidate.recipient if candidate else None) or _related(record) or person
+            recipient = (candidate.recipient if candidate else None) or _related(record, self._relations) or person
             context = Names.of(self.recipe, None).context(heads, record, recipient, extra, local_of(self.now, self.profile.timezone).date())
             true = bool(expression.evaluate(context))
         except TemplateError as error:
@@ -301,5 +307,5 @@ class _Inquiry:
         return Check("where", true, f"{self.spec.where}: {'true' if true else 'not true'}")
 
 
-def _related(record: Record) -> Record | None:
-    return next((found for name in _RELATIONS if isinstance(found := record.get(name), Record)), None)
+def _related(record: Record, relations: Sequence[str]) -> Record | None:
+    return next((found for name in relations if isinstance(found := record.get(name), Record)), None)

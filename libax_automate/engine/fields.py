@@ -33,9 +33,17 @@ class Names:
     """
 
     def __init__(
-        self, entity: str, placeholders: Mapping[str, str], available: frozenset[str] | None, people: frozenset[str] | None = None
+        self,
+        entity: str,
+        placeholders: Mapping[str, str],
+        available: frozenset[str] | None,
+        people: frozenset[str] | None = None,
+        *,
+        reader: str = "contacts",
     ) -> None:
         self.people = people
+        #: the entity of those who are written to
+        self.reader = reader
         self.entity = entity
         self.own = singular(entity)
         self.placeholders = placeholders
@@ -47,7 +55,7 @@ class Names:
     def of(cls, recipe: Model[Any], available: frozenset[str] | None, people: frozenset[str] | None = None) -> Names:
         """The names of a model that uses ``recipe``."""
         placeholders = recipe.placeholders if recipe.stationery() is None else {**recipe.placeholders, **NUMBERED}
-        return cls(recipe.entity_name(), placeholders, available, people)
+        return cls(recipe.entity_name(), placeholders, available, people, reader=recipe.people)
 
     def context(self, names: Iterable[str], record: Record, recipient: Record, extra: Mapping[str, Any], today: date) -> dict[str, Any]:
         """The values of the top-level ``names``: what the recipe adds, then the record's own fields, then the recipient's."""
@@ -126,7 +134,10 @@ class Names:
                 yield (name if self.entity == "contacts" else f"{self.own}.{name}"), field.sample
         for name in sorted({*fields, *(self.available or ())} - {*known, *ENTITIES["contacts"], *self.placeholders}):
             yield name, ""
-        if self.entity != "contacts" and any(name in known for name in RECIPIENT):
+        if self.reader != "contacts" and self.reader != self.entity:
+            for name, field in ENTITIES.get(self.reader, {}).items():
+                yield f"{singular(self.reader)}.{name}", field.sample
+        elif self.entity != "contacts" and any(name in known for name in RECIPIENT):
             head = "customer" if "customer" in known else "contact"
             for name, field in ENTITIES["contacts"].items():
                 yield f"{head}.{name}", field.sample

@@ -12,20 +12,23 @@ from typing import Any
 from libax_automate.connector import Sender, Source
 from libax_automate.engine import outbox
 from libax_automate.engine.compose import Composer
+from libax_automate.engine.fields import singular
 from libax_automate.engine.outbox import Draft
 from libax_automate.engine.plan import plan_model
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.walltime import Slot, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import NotFound, ProfileError, TemplateError, UsageError
-from libax_automate.message import Channel, Receipt
-from libax_automate.model import Candidate, Model
+from libax_automate.message import Attachment, Channel, Receipt
+from libax_automate.model import Candidate, Document, Model
 from libax_automate.normalise import email_of, mobile_of
 from libax_automate.people import person_of
-from libax_automate.record import Query, Record
+from libax_automate.record import Money, Query, Record
 
 #: records that are tried until every step has one that it can be said of
 _LOOKED_AT = 50
+#: what stands where a document has its number
+_NO_NUMBER = "(test)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,10 @@ def send_trial(space: Workspace, profile: Profile, spec: ModelSpec, *, person: s
     with space.opened(profile, app) as connector:
         if not isinstance(connector, Sender):
             raise ProfileError(f"app {app.name!r} sends nothing", hint="name a sender in via or [defaults]")
+        payload, shelf = _printed(draft)
         made = outbox.message(
-            reference="M0", key=str(uuid.uuid4()), to=address, channel=channel, person=person, payload=draft.payload, folder=profile.folder,
-            sent_at=space.clock.now(),
+            reference="M0", key=str(uuid.uuid4()), to=address, channel=channel, person=person, payload=payload, folder=profile.folder,
+            sent_at=space.clock.now(), shelf=shelf,
         )  # fmt: skip
         receipt = connector.send(made)
     return Trial(app.name, address, draft.subject, draft.text, receipt)
@@ -116,10 +120,21 @@ def _composer(space: Workspace, profile: Profile, spec: ModelSpec) -> Composer:
     return Composer(bare, spec, space.recipe(spec), channels_of=lambda app: space.channels(profile, app))
 
 
+def _printed(draft: Draft) -> tuple[dict[str, Any], outbox.Shelf | None]:
+    """The payload with the document that goes with it: printed, but under no number, and kept nowhere."""
+    if draft.document is None:
+        return draft.payload, None
+    made = draft.document.finish(_NO_NUMBER)
+    return {**made.payload, "document": {"id": 0}}, lambda _: Attachment(made.file, made.content, "application/pdf")
+
+
 def _candidate(source: Source[Any], recipe: Model[Any], record: Record, step: str) -> Candidate:
     # what the recipe would add (an age …) is shown by its sample
     extra = recipe.sample(record)
-    return Candidate(record=_with_address(record), occasion="test", extra=extra, recipient=_recipient(source, record), step=step)
+    total = extra.get("total")
+    document = Document(records=(), total=total if isinstance(total, Money) else Money.of(0)) if recipe.stationery() else None
+    recipient = _recipient(source, recipe, record)
+    return Candidate(record=_with_address(record), occasion="test", extra=extra, recipient=recipient, step=step, document=document)
 
 
 def _step(spec: ModelSpec, wanted: str | None) -> str:
@@ -138,16 +153,32 @@ def _candidates(space: Workspace, profile: Profile, spec: ModelSpec, person: str
         return
     with space.opened(profile, profile.apps[spec.source]) as source:
         assert isinstance(source, Source)
-        for record in source.fetch(recipe.entity_name(), Query(ids=frozenset({person}))):
-            if isinstance(record, Record) and record.id == person:
-                yield _candidate(source, recipe, record, step)
-                return
+        entity = recipe.entity_name()
+        # by its own id, or where it is not people who are read, by that of somebody whom a record belongs to
+        for query in (Query(ids=frozenset({person})), *([Query()] if recipe.people != "contacts" else [])):
+            for record in source.fetch(entity, query):
+                if isinstance(record, Record) and person in (record.id, *([_owner(recipe, record)] if query.ids is None else [])):
+                    yield _candidate(source, recipe, record, step)
+                    return
 
 
-def _recipient(source: Source[Any], record: Record) -> Record | None:
-    person = person_of(record)
-    if isinstance(person, str) and "contacts" in source.entities():
-        found = source.fetch("contacts", Query(ids=frozenset({person})))
+def _owner(recipe: Model[Any], record: Record) -> str:
+    """The id of whom a record belongs to."""
+    value = _related(recipe, record)
+    return value.id if isinstance(value, Record) else str(value or "")
+
+
+def _related(recipe: Model[Any], record: Record) -> Record | str | None:
+    if recipe.people == "contacts":
+        return person_of(record)
+    value = record.get(singular(recipe.people))
+    return value if isinstance(value, Record) or value is None else str(value)
+
+
+def _recipient(source: Source[Any], recipe: Model[Any], record: Record) -> Record | None:
+    person = _related(recipe, record)
+    if isinstance(person, str) and recipe.people in source.entities():
+        found = source.fetch(recipe.people, Query(ids=frozenset({person})))
         person = next((each for each in found if isinstance(each, Record) and each.id == person), None)
     return _with_address(person) if isinstance(person, Record) else None
 

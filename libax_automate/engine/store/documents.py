@@ -59,6 +59,12 @@ class DocumentRow:
     #: when its message left, or ended
     ended_at: float | None
 
+    def __str__(self) -> str:
+        worth = f"{self.total} {self.currency}".strip()
+        message = f"message M{self.message_id} {(self.state or '').replace('_', ' ')}" if self.message_id else "no message"
+        end = f"void ({self.reason})" if self.voided_at is not None else message
+        return f"{self.number} of {self.day}{f' for {self.period}' if self.period else ''}: {worth}, {end}, {self.file}"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
