@@ -14,6 +14,8 @@ from tests.conftest import Cli
 from tests.engine.test_profile_hostile import ODD
 from tests.figures import Figure
 
+#: read before a test's home takes the environment away
+COUNT, SEED = int(os.environ.get("SOAK_PROFILES", "10000")), int(os.environ.get("SOAK_SEED", "99"))
 SECRET = "canary-5f0e9c1b7d"
 PROFILE = f"""
 name = "padaria"
@@ -219,4 +221,4 @@ def test_no_mutated_profile_breaks_the_program(seed: int, home: Path, cli: Cli, 
 @pytest.mark.timeout(0)
 def test_ten_thousand_mutated_profiles(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, figure: Figure) -> None:
     monkeypatch.setenv("CANARY", "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=")
-    judge(cli, home, int(os.environ.get("SOAK_PROFILES", "10000")), int(os.environ.get("SOAK_SEED", "99")), figure)
+    judge(cli, home, COUNT, SEED, figure)
