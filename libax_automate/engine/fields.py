@@ -134,7 +134,7 @@ class Names:
                 yield (name if self.entity == "contacts" else f"{self.own}.{name}"), field.sample
         for name in sorted({*fields, *(self.available or ())} - {*known, *ENTITIES["contacts"], *self.placeholders}):
             yield name, ""
-        if self.reader != "contacts" and self.reader != self.entity:
+        if self.reader not in ("contacts", self.entity):
             for name, field in ENTITIES.get(self.reader, {}).items():
                 yield f"{singular(self.reader)}.{name}", field.sample
         elif self.entity != "contacts" and any(name in known for name in RECIPIENT):
