@@ -22,7 +22,7 @@ from libax_automate.engine.heard import Heard
 from libax_automate.engine.heard import Word as Said
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict
-from libax_automate.engine.plan import Moment, Plan, classes_of
+from libax_automate.engine.plan import Moment, Plan, classes_of, documents_of
 from libax_automate.engine.schedule import slots
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
@@ -137,6 +137,8 @@ class _Track:
     #: what it said: record -> step -> message
     said: dict[str, dict[str, Sent]] = field(default_factory=dict)
     ledger: set[tuple[str, str, str]] = field(default_factory=set)
+    #: the records that its documents speak of: id -> number
+    documented: dict[str, str] = field(default_factory=dict)
 
 
 class Replay:
@@ -184,6 +186,7 @@ class Replay:
         plan = ReplayedPlan(self._space, self._profile, track.spec, track.recipe, moment, archive=self.archive, known=self._known)
         plan.memory, plan.guards = self.memory, track.guards
         plan.said = lambda: track.said
+        plan.documented = lambda: {**self._documents(track.spec), **track.documented}
         left = [spoken for draft in plan.drafts if (spoken := self._take(found, draft, plan.current, track, slot)) is not None]
         for spoken in left:
             # a ladder goes by what it said before: here it said it
@@ -193,6 +196,10 @@ class Replay:
                 self.memory.hear(track.spec.name, spoken.step, spoken.person, spoken.at)
         track.previous = slot.instant
         return found
+
+    def _documents(self, spec: ModelSpec) -> Mapping[str, str]:
+        """The documents of the ledger, where the walk goes on from what it knows."""
+        return documents_of(self._space.existing_store(), self._profile, spec) if self._known else {}
 
     def _take(self, found: Fire, draft: Draft, current: object, track: _Track, slot: Slot) -> _Spoken | None:
         """Count a draft; what is remembered of it, None where it would not leave."""
@@ -214,6 +221,8 @@ class Replay:
                 found.left_out["settled while it waited"] += 1
                 return None
         track.ledger.add(key)
+        if draft.document is not None:
+            track.documented.update(dict.fromkeys(draft.document.records, "replayed"))
         found.apps[draft.app] += 1
         if draft.verdict is Verdict.HELD:
             found.later[folded(draft.reason)] += 1
