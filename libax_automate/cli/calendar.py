@@ -10,6 +10,7 @@ import typer
 
 from libax_automate.cli.output import Column
 from libax_automate.cli.session import Session, command, noun
+from libax_automate.cli.volume import Volume, together
 from libax_automate.cli.words import instant
 from libax_automate.errors import UsageError
 
@@ -21,9 +22,11 @@ _NAMED = 4
 
 @command(app, now=True)
 def calendar(
-    session: Session, month: Annotated[str | None, typer.Argument(metavar="[MONTH]", help="2026-12; without it the current month.")] = None
+    session: Session,
+    month: Annotated[str | None, typer.Argument(metavar="[MONTH]", help="2026-12; without it the current month.")] = None,
+    volume: Annotated[bool, typer.Option("--volume", help="Also how many messages, by app; reads the models' sources.")] = False,
 ) -> None:
-    """Show what fires when in a month, with collisions and clock-change days."""
+    """Show what fires when in a month, with collisions and clock-change days; with --volume how many messages, and where that is too many."""
     from libax_automate.engine.calendar import clock_changes, collisions, events
 
     space = session.space
@@ -53,11 +56,16 @@ def calendar(
     ]
     realtime = [spec.name for profile in space.profiles for spec in profile.models.values() if spec.schedule.realtime and spec.enabled]
     out = session.out
+    told = Volume(session, off, first, last) if volume else None
+    if told is not None:
+        for event, item in zip(found, items, strict=True):
+            item.update(told.item(event))
     if out.json:
-        out.object({"items": items, "month": f"{first:%Y-%m}", "changes": changes, "realtime": realtime})
+        more = told.json() if told is not None else {}
+        out.object({"items": items, "month": f"{first:%Y-%m}", "changes": changes, "realtime": realtime, **more})
         return
     rows = _days(items)
-    columns = [Column("day"), Column("model"), Column("times"), Column("note")]
+    columns = [Column("day"), Column("model"), Column("times"), Column("expected", right=True), Column("note")]
     if len(space.profiles) > 1:
         columns.insert(1, Column("profile"))
     if rows:
@@ -68,6 +76,10 @@ def calendar(
         out.line(f"{change['day']} ({change['timezone']}): {change['text']}")
     if realtime:
         out.line(f"real time: {', '.join(realtime)}")
+    if told is not None:
+        told.show()
+    elif rows:
+        out.say("how many messages, and by which app: add --volume")
 
 
 def _days(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,6 +89,8 @@ def _days(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         day, _, clock = item["slot"].partition("T")
         row = rows.setdefault((day, item["profile"], item["model"]), {"all": [], "notes": {}})
         row["all"].append(clock)
+        if "expected" in item:
+            row.setdefault("expected", []).append(item)
         if item["collides"]:
             row["notes"]["collides with another model"] = True
         if item["note"]:
@@ -84,7 +98,7 @@ def _days(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "day": date.fromisoformat(day).strftime("%Y-%m-%d %a"), "profile": profile, "model": model,
-            "times": _times(row["all"]),
+            "times": _times(row["all"]), "expected": together(row.get("expected", [])),
             "note": "; ".join(row["notes"]),
         }
         for (day, profile, model), row in sorted(rows.items())

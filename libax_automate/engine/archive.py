@@ -32,10 +32,13 @@ class Archive:
 
     def records(self, app: str, entity: str, query: Query, now: datetime) -> Iterator[Record]:
         """The candidates for a query as of ``now``; more may come than asked."""
-        key = (app, entity)
-        if key not in self._shelves:
-            self._shelves[key] = self._read(app, entity)
-        yield from self._shelves[key].find(query, now)
+        self.prime(app, entity)
+        yield from self._shelves[app, entity].find(query, now)
+
+    def prime(self, app: str, entity: str) -> None:
+        """Read the records of an entity now; raises where they cannot be read."""
+        if (app, entity) not in self._shelves:
+            self._shelves[app, entity] = self._read(app, entity)
 
     def _read(self, app: str, entity: str) -> Shelf:
         rows: list[Record] = []

@@ -133,6 +133,7 @@ class _Track:
     recipe: Model[Any]
     guards: Guards
     hours: Hours
+    since: datetime
     previous: datetime
     #: what it said: record -> step -> message
     said: dict[str, dict[str, Sent]] = field(default_factory=dict)
@@ -146,22 +147,27 @@ class Replay:
 
     def __init__(
         self, space: Workspace, profile: Profile, specs: Sequence[ModelSpec], start: datetime, end: datetime, *,
-        memory: Memory, tell: Callable[[Word], None], known: bool = False,
+        memory: Memory, tell: Callable[[Word], None], known: bool = False, seen: Mapping[str, tuple[datetime, datetime]] | None = None,
+        archive: Archive | None = None,
     ) -> None:  # fmt: skip
         """From ``start`` to ``end`` (with zones), the end excluded. ``tell`` is called with each message.
 
-        ``known``: what is in the workspace's ledger already is not said again.
+        ``known``: what is in the workspace's ledger already is not said again. ``seen``: model -> when it was first seen, and its bookmark;
+        ``start`` where it says nothing.
         """
         self._space, self._profile = space, profile
         self._start, self._end = start, end
         self._known, self._tell = known, tell
         self.memory = memory
-        self.archive = Archive(space, profile)
+        self.archive = archive or Archive(space, profile)
         classes = classes_of(space, profile)
         self._tracks = {}
         for spec in specs:
             guards = Guards(profile, spec, classes, memory, start, heard=memory.words)
-            self._tracks[spec.name] = _Track(replace(spec, approve=False), space.recipe(spec), guards, Hours.of(profile, spec), start)
+            since, previous = (seen or {}).get(spec.name, (start, start))
+            self._tracks[spec.name] = _Track(
+                replace(spec, approve=False), space.recipe(spec), guards, Hours.of(profile, spec), since, previous
+            )  # fmt: skip
 
     def said(self, model: str) -> dict[str, dict[str, Sent]]:
         """What a model has said so far, to begin with or to look at."""
@@ -182,7 +188,7 @@ class Replay:
         found = Fire(track.spec.name, slot)
         track.guards.move(slot.instant)
         day = slot.local.date()
-        moment = Moment(slot=slot, first=day, last=day, bookmark=track.previous, since=self._start, now=slot.instant)
+        moment = Moment(slot=slot, first=day, last=day, bookmark=track.previous, since=track.since, now=slot.instant)
         plan = ReplayedPlan(self._space, self._profile, track.spec, track.recipe, moment, archive=self.archive, known=self._known)
         plan.memory, plan.guards = self.memory, track.guards
         plan.said = lambda: track.said

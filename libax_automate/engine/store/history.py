@@ -40,6 +40,27 @@ class History:
         )
         return [(str(model), str(state), int(count), int(excluded or 0)) for model, state, count, excluded in rows]
 
+    def fires(self, model_id: int, start: float, end: float) -> list[tuple[float, int]]:
+        """(slot, how many messages it made) of a model's scheduled tasks whose slot lies in the span."""
+        rows = self.db.rows(
+            "SELECT slot_at, queued FROM tasks WHERE model_id = ? AND slot_at >= ? AND slot_at < ? AND trigger = 'schedule' ORDER BY slot_at",
+            (model_id, start, end),
+        )
+        return [(float(at), int(queued or 0)) for at, queued in rows]
+
+    def volume(self, model_id: int, since: float) -> tuple[int, list[tuple[str, int]]]:
+        """How often a model ran since an instant, and (app, how many) of the messages that it made then."""
+        runs = self.db.value(
+            "SELECT count(*) FROM tasks WHERE model_id = ? AND slot_at >= ? AND state = 'done' AND trigger <> 'manual'", (model_id, since)
+        )
+        rows = self.db.rows(
+            "SELECT a.name, count(*) FROM messages m JOIN apps a ON a.id = m.app_id JOIN tasks t ON t.id = m.task_id "
+            "WHERE m.model_id = ? AND t.slot_at >= ? AND t.trigger <> 'manual' AND m.step NOT LIKE '%+activity' AND m.state <> 'skipped' "
+            "GROUP BY 1 ORDER BY 1",
+            (model_id, since),
+        )
+        return int(runs or 0), [(str(app), int(count)) for app, count in rows]
+
     def missed(self, profile: str, start: float, end: float) -> list[tuple[str, float]]:
         """(model, slot) of the slots that nobody ran."""
         rows = self.db.rows(
