@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,12 +78,22 @@ class Delivery:
 
     def _replay(self) -> None:
         """Commit what an earlier process learnt but could not write."""
-        if outcomes := self._journal.read():
-            known = {row.id: row for row in self.store.queue.orphans()}
-            still = [outcome for outcome in outcomes if (row := known.get(outcome.row.id)) is not None and row.n == outcome.row.n]
+        if not self._journal.filled():
+            return
+        outcomes = self._journal.read(self.store.queue.orphans())
+        try:
             with self.store.write():
-                self._settle_all(still)
-            self._journal.clear()
+                self._settle_all(outcomes)
+        except AutomateError:
+            raise
+        except Exception:
+            # what has ended one process must not end each that comes after it: one by one, and without what follows from them
+            self.space.log.exception("outcomes of an earlier process")
+            for outcome in outcomes:
+                if outcome.end not in (End.FAILED, End.IN_DOUBT):  # those are found as orphans
+                    with contextlib.suppress(Exception), self.store.write():
+                        self.store.queue.settle([outcome], self.space.now())
+        self._journal.clear()
 
     def _recover(self) -> None:
         """Every ``sending`` row is an orphan of a dead process: ask who can tell; hold the rest."""
@@ -99,8 +110,7 @@ class Delivery:
         cause = "the process ended while this was being sent"
         lost = [Outcome(row, End.IN_DOUBT, cls="in_doubt", cause=cause, cause_key=cause) for rows in orphans.values() for row in rows]
         if lost:
-            with self.store.write():
-                self._settle_all(lost)
+            self._settle(lost)
 
     def _probe(self) -> None:
         """Account errors clear themselves when the connector's own check passes again."""
@@ -130,8 +140,13 @@ class Delivery:
             claimed = self._commit()
             if self._progress:
                 self._progress(self._finished, max(total, self._finished))
-            for lane, rows in claimed:
-                self._hand_over(lane, rows)
+            while claimed:
+                lane, rows = claimed.pop()
+                try:
+                    self._hand_over(lane, rows)
+                except BaseException:
+                    self._save([Outcome(row, End.RELEASED) for _, others in claimed for row in others])
+                    raise
             busy = [lane for lane in self._lanes.values() if lane.outstanding]
             if busy:
                 self._wait_for(busy)
@@ -185,7 +200,7 @@ class Delivery:
                     for profile, _, app_id in self._apps():
                         if rows := self._claim(profile, app_id, now):
                             claimed.append((self._lanes[app_id], rows))
-        except AutomateError:
+        except BaseException:
             # a commit that failed may have reached the disk all the same: what it claimed was never handed over, and that is known too
             self._save([*outcomes, *(Outcome(row, End.RELEASED) for _, rows in claimed for row in rows)])
             raise
@@ -232,13 +247,11 @@ class Delivery:
             # nobody knows whether they may still leave: none does, and the source is asked again in a minute
             text = self.space.redactor.text(getattr(error, "message", str(error)))
             self.space.log.warning("app %s waits: its source cannot be asked again: %s", lane.app.name, text)
-            with self.store.write():
-                self._settle_all([Outcome(row, End.RELEASED) for row in rows])
-                self.store.apps.throttle_app(lane.app_id, self.space.now() + _ASK_AGAIN)
+            self._settle([Outcome(row, End.RELEASED) for row in rows], pause=lane)
             return
         if gone:
-            with self.store.write():
-                self._settle_all([Outcome(row, End.CANCELLED, cause=gone[row.id]) for row in rows if row.id in gone])
+            ended = [Outcome(row, End.CANCELLED, cause=gone[row.id]) for row in rows if row.id in gone]
+            self._settle(ended, unsent=[row for row in rows if row.id not in gone])
         lane.push([row for row in rows if row.id not in gone])
 
     # -- outcomes ----------------------------------------------------------------------------------------------------------
@@ -247,9 +260,18 @@ class Delivery:
         while any(lane.outstanding for lane in self._lanes.values()):
             self._wake.wait(_LOOK)
             self._wake.clear()
-            outcomes = [outcome for lane in self._lanes.values() for outcome in lane.take()]
+            self._settle([outcome for lane in self._lanes.values() for outcome in lane.take()])
+
+    def _settle(self, outcomes: Sequence[Outcome], *, unsent: Sequence[Claimed] = (), pause: Lane | None = None) -> None:
+        """T2 by itself. Where it fails, what is known is kept beside the database: ``unsent`` has been claimed and not handed over."""
+        try:
             with self.store.write():
                 self._settle_all(outcomes)
+                if pause is not None:
+                    self.store.apps.throttle_app(pause.app_id, self.space.now() + _ASK_AGAIN)
+        except BaseException:
+            self._save([*outcomes, *(Outcome(row, End.RELEASED) for row in unsent)])
+            raise
 
     def _settle_all(self, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:
@@ -366,6 +388,8 @@ class Delivery:
             self._broken(profile, app, app_id, error)
             return None
         self._lanes[app_id] = lane
+        # whatever may be under way at once can be kept, should the disk be full when it comes back
+        self._journal.prepare(sum(each.window for each in self._lanes.values()))
         return lane
 
     def _broken(self, profile: Profile, app: AppSpec, app_id: int, error: Exception) -> None:
@@ -385,11 +409,6 @@ class Delivery:
         self._lanes = {}
         self._recheck.close()
         if outcomes:
-            try:
-                with self.store.write():
-                    self._settle_all(outcomes)
-            except AutomateError:
-                self._journal.write(outcomes)
-                raise
+            self._settle(outcomes)
         for lane in left.values():
             lane.settled()

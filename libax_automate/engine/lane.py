@@ -19,6 +19,7 @@ from libax_automate.engine.pace import Pacer
 from libax_automate.engine.parcels import Parcels
 from libax_automate.engine.redact import Redactor
 from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
+from libax_automate.engine.store.queue import SAME_KEY
 from libax_automate.engine.store.rows import Claimed, End, Outcome
 from libax_automate.errors import AutomateError, ConnectorError, ContentError, OutcomeUnknown, PluginError, RecipientError
 from libax_automate.message import Channel, Email, Message, Receipt
@@ -33,6 +34,8 @@ _CAUSE_CHARS = 500
 
 #: seconds before a batch without an answer is handed over again under its own key; in doubt after the last
 _BATCH_AGAIN = (2.0, 10.0)
+#: a clock that is corrected by so many seconds is still believed
+_SLACK = 60.0
 #: the share of the provider's memory for keys that is relied on
 _MARGIN = 0.8
 
@@ -104,9 +107,10 @@ class Lane:
         if self.batch == 1:
             self._give(self._send, [[row] for row in rows], rows)
             return
-        together = [row for row in rows if self.batches(row.channel)]
+        # what went alone under its own key goes alone again: in company it would have another
+        together = [row for row in rows if self.batches(row.channel) and not row.doubt]
         parcels: list[Sequence[Claimed]] = [together[i : i + self.batch] for i in range(0, len(together), self.batch)]
-        self._give(self._send, parcels + [[row] for row in rows if not self.batches(row.channel)], rows)
+        self._give(self._send, parcels + [[row] for row in rows if row.doubt or not self.batches(row.channel)], rows)
 
     def resolve(self, rows: Sequence[Claimed], *, again: bool = False) -> None:
         """Hand orphans to the threads: their outcome is asked for, not sent again.
@@ -174,6 +178,11 @@ class Lane:
             self._bell.put(False)
         for thread in self._threads:
             thread.join()
+        while self._todo:
+            # no thread could be started for it
+            work, rows = self._todo.popleft()
+            if work == self._send:
+                self._release(rows)
         self.connector.close()
 
     def settled(self) -> None:
@@ -229,7 +238,9 @@ class Lane:
             shelf=self._shelf,
         )
         if isinstance(made, Email) and made.attachments and not self._carries:
-            raise ContentError(f"{self.connector.name} carries no files, and one goes with it", hint="name another app in via; see: automate check")
+            raise ContentError(
+                f"{self.connector.name} carries no files, and one goes with it", hint="name another app in via; see: automate check"
+            )
         return made
 
     def _send(self, rows: Sequence[Claimed]) -> None:
@@ -237,6 +248,10 @@ class Lane:
             self._send_batch(rows)
             return
         row = rows[0]
+        if row.doubt and not self._remembered(row):
+            why = OutcomeUnknown("an earlier try had no answer, and the provider has forgotten its key meanwhile", hint=_IN_DOUBT_HINT)
+            self._report(self._outcome(row, why, alone=False))
+            return
         try:
             message = self.message(row)
         except BaseException as error:
@@ -389,6 +404,14 @@ class Lane:
         keyed = self.connector.key_channels
         return self._key_ttl is not None and channel != Channel.ACTION and (keyed is None or channel in keyed)
 
+    def _remembered(self, row: Claimed, *, after: float = 0.0) -> bool:
+        """Whether the provider will still know the row's key ``after`` seconds: it refuses to execute it a second time."""
+        if not self._keyed(row.channel) or self._key_ttl is None:
+            return False
+        # a clock that was set back tells nothing of the key's age
+        age = self._clock.now().timestamp() - (row.first_at or row.started_at)
+        return -_SLACK < age < self._key_ttl.total_seconds() - after
+
     def _known(self, row: Claimed, error: BaseException, *, alone: bool) -> Outcome | None:
         """Who can tell what became of an attempt without an answer? First answer wins: key, look-up, policy; else None and a person.
 
@@ -396,14 +419,10 @@ class Lane:
         """
         why = self._redactor.text(str(getattr(error, "message", error)))[:_CAUSE_CHARS]
         delays = retry.TRANSIENT_DELAYS
-        if alone and self._keyed(row.channel) and self._key_ttl is not None and row.tries < len(delays):
-            # the provider refuses a second execution of the same key while it remembers it; the next try is made well inside
-            age = self._clock.now().timestamp() - (row.first_at or row.started_at) + delays[row.tries] * 1.2
-            if age < self._key_ttl.total_seconds():
-                self.close()
-                return Outcome(
-                    row, End.RETRY, cls="in_doubt", cause=f"{why}; sent again under the same key", delay=min(delays[row.tries], 15.0)
-                )
+        # the provider refuses a second execution of the same key while it remembers it; the next try is made well inside
+        if alone and row.tries < len(delays) and self._remembered(row, after=delays[row.tries] * 1.2):
+            self.close()
+            return Outcome(row, End.RETRY, cls=SAME_KEY, cause=f"{why}; sent again under the same key", delay=min(delays[row.tries], 15.0))
         if self._lookup is not None:
             try:
                 receipt = self._lookup(self.message(row))

@@ -109,7 +109,7 @@ def _put_right(space: Workspace, line: Timeline, leap: tuple[float, float], now:
 
     store = space.store
     with store.write():
-        done = rewind(store.db, now, since=leap[1], top=line.top, floor=floor)
+        done = rewind(store.db, now, before=leap[0], since=leap[1], top=line.top, floor=floor)
         line.healed = {"at": now, "stood": line.top, **done.as_dict()}
         space.log.warning(
             "the clock had stood ahead, at %s: %d slots that were called done or missed are open again, %d messages and %d apps wait as before",

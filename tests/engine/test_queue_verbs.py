@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from libax_automate.engine.store.rows import AppState, MessageState
+from libax_automate.engine.store import Store
+from libax_automate.engine.store.rows import AppState, End, MessageState, Outcome
 from libax_automate.testing.service import Fault, Reply, Request, Service
 from tests.conftest import Cli
 from tests.harness.world import BIRTHDAY, World, ids, later
@@ -197,3 +198,48 @@ def test_a_clear_that_nobody_has_agreed_to_clears_nothing(halted: World, cli: Cl
     where = ("--profiles", halted.profile, "--db", halted.db)
     assert cli("queue", "clear", "sms", *where).code == 2
     assert halted.states() == {"failed": 1, "waiting": 4}
+
+
+# -- outcomes that come twice ------------------------------------------------------------------------------------------------
+
+
+def _settled(store: Store, now: float, *outcomes: Outcome) -> None:
+    with store.write():
+        store.queue.settle(outcomes, now)
+
+
+@pytest.mark.parametrize("end", [End.SENT, End.REJECTED, End.RETRY, End.FAILED, End.RELEASED])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_an_outcome_that_comes_twice_counts_once(end: End, mixed: bool, tmp_path: Path) -> None:
+    """Again in the same go, in the next one, and after the message has been claimed anew."""
+    world = World(tmp_path, count=3)
+    world.run("2026-12-24T09:00:00+00:00")
+    with world.store() as store:
+        app = store.apps.find("padaria", "sms")
+        assert app is not None
+        store.apps.pause(app, 0.0)
+    world.run()
+    with world.store() as store:
+        with store.write():
+            one, two, _ = store.queue.claim(app, 3, NOW)
+        other = [Outcome(two, End.REJECTED, cause="no such number")] if mixed else []
+        once = Outcome(one, end, provider_id="g1", cls="transient", cause="why")
+        _settled(store, NOW, once, once, *other)
+        _settled(store, NOW + 1, once, *other)
+        sent = int(end is End.SENT)
+        failed = int(end in (End.REJECTED, End.FAILED)) + int(mixed)
+        counts = "SELECT sent, failed FROM tasks WHERE slot = '2026-12-24T10:00'"
+        assert store.db.row(counts) == (sent, failed)
+        assert store.db.value("SELECT sent FROM apps WHERE id = ?", (app,)) == sent
+        assert store.db.value("SELECT tries FROM messages WHERE id = 1") == int(end is End.RETRY)
+        if end is End.RETRY:
+            with store.write():
+                (again,) = store.queue.claim(app, 1, NOW)
+            assert (again.id, again.n) == (1, 2)
+            _settled(store, NOW + 2, once, Outcome(one, End.SENT), Outcome(one, End.RELEASED))
+            assert store.db.row("SELECT state, attempts FROM messages WHERE id = 1") == ("sending", 2)
+            assert store.db.row(counts) == (0, failed)
+            assert [row[4] for row in store.ledger.attempts(1)] == ["transient", None]
+            with store.write():
+                store.queue.hold(Outcome(one, End.IN_DOUBT, cause="late"), 1)
+            assert store.db.value("SELECT state FROM messages WHERE id = 1") == "sending"

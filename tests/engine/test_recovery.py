@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,30 @@ def test_an_outcome_that_the_database_cannot_take_is_not_lost(tmp_path: Path, ga
     assert world.messages()[0].provider_id == "g1"
 
 
+def test_an_outcome_that_the_program_cannot_digest_is_not_lost(tmp_path: Path, gateway: Service) -> None:
+    """A fault of the program's own after the calls (here: a row that cannot be read): nobody is asked whether it arrived, nothing is sent again."""
+    world = World(tmp_path, gateway.url, count=6, sms="window = 6")
+    world.run("2026-12-24T09:00:00+00:00")
+    with world.store() as store:
+        app = store.apps.find("padaria", "sms")
+        assert app is not None
+        store.apps.pause(app, 0.0)
+    world.run()
+    with world.store() as store, store.write() as conn:
+        store.apps.resume(app)
+        conn.execute("UPDATE messages SET activity = '{' WHERE id = 3")
+    with pytest.raises(ValueError, match="Expecting"):
+        world.run(later(minutes=1))
+    called = len(gateway.requests)
+    assert called >= 3
+    for minute in range(2, 6):
+        world.run(later(minutes=minute))
+    assert world.states() == {"sent": 6}
+    assert len(gateway.requests) == 6
+    assert world.errors(closed=True) == []
+    assert world.value("SELECT sent FROM tasks WHERE slot = '2026-12-24T10:00'") == 6
+
+
 def test_a_refusal_that_the_database_cannot_take_halts_after_all(tmp_path: Path, gateway: Service) -> None:
     gateway.on("/send", Reply(402, {"message": "no balance"}))
     world = World(tmp_path, gateway.url, count=3, sms=ONE)
@@ -217,23 +242,68 @@ def test_the_command_says_so_with_74_in_one_line(tmp_path: Path, gateway: Servic
     assert len(gateway.requests) == 3
 
 
+def _claimed(number: int, n: int = 1) -> Claimed:
+    return Claimed(number, n, 1, 1, 1, "", "p", "o", "sms", "+351910000001", '{"text": "Olá"}', "key", 0, 12.5)
+
+
 def test_a_journal_whose_last_line_is_cut_keeps_the_others(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "a.db")
+    assert not journal.filled()
     journal.prepare()
+    assert not journal.filled()
     size = journal.path.stat().st_size
-    row = Claimed(7, 1, 1, 1, 1, "", "p", "o", "sms", "+351910000001", '{"text": "Olá"}', "key", 0, 12.5)
-    assert journal.write([Outcome(row, End.SENT, provider_id="x"), Outcome(row, End.FAILED, cls="account", cause="no balance — é")]) == 2
-    assert [(outcome.end, outcome.provider_id, outcome.cause) for outcome in journal.read()] == [
-        (End.SENT, "x", ""),
-        (End.FAILED, None, "no balance — é"),
+    one, two = _claimed(7), _claimed(8, 3)
+    assert journal.write([Outcome(one, End.SENT, provider_id="x")]) == 1
+    # what comes later does not take the place of what was there
+    assert journal.write([Outcome(two, End.FAILED, cls="account", cause="no balance — é", shared=True, delay=1.5)]) == 1
+    assert journal.filled()
+    found = journal.read([one, two])
+    assert found == [
+        Outcome(one, End.SENT, provider_id="x"),
+        Outcome(two, End.FAILED, cls="account", cause="no balance — é", shared=True, delay=1.5),
     ]
+    # of messages that have gone on, nothing is said
+    assert journal.read([_claimed(7, 2)]) == []
     content = journal.path.read_bytes()
     end = len(content.rstrip(b"\0"))
     journal.path.write_bytes(content[: end - 20].ljust(size, b"\0"))
-    assert [outcome.end for outcome in journal.read()] == [End.SENT]
+    assert [outcome.end for outcome in journal.read([one, two])] == [End.SENT]
     journal.clear()
-    assert journal.read() == []
+    assert journal.read([one, two]) == []
+    assert not journal.filled()
     assert journal.path.stat().st_size == size
+
+
+def test_the_journal_holds_whatever_may_be_under_way_at_once(tmp_path: Path) -> None:
+    """Space for a whole batch is there before it leaves; outcomes of any size fit into it."""
+    journal = Journal(tmp_path / "a.db")
+    journal.prepare()
+    first = journal.path.stat().st_size
+    journal.prepare(room=3000)
+    size = journal.path.stat().st_size
+    assert first < 3000 * 2048 <= size
+    rows = [_claimed(number) for number in range(3000)]
+    wordy = "\ud800é\x00" * 5000
+    outcomes = [
+        Outcome(row, End.FAILED, provider_id="x" * 9000, detail=wordy, cls="bug", cause=wordy, cause_key="M1", hint=wordy) for row in rows
+    ]
+    assert journal.write(outcomes) == 3000
+    assert journal.path.stat().st_size == size
+    found = Journal(tmp_path / "a.db").read(rows)
+    assert [(outcome.row.id, outcome.end, outcome.cls, outcome.cause_key) for outcome in found] == [
+        (number, End.FAILED, "bug", "M1") for number in range(3000)
+    ]
+    again = Journal(tmp_path / "a.db")
+    again.clear()
+    assert journal.path.read_bytes() == b"\0" * size
+
+
+def test_what_a_journal_of_an_earlier_version_says_is_understood(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.db")
+    row = _claimed(7)
+    line = json.dumps({**asdict(Outcome(row, End.SENT, provider_id="x")), "trace": ""})
+    journal.path.write_text(line + "\n" + "7\n[]\n", encoding="utf-8")
+    assert journal.read([row]) == [Outcome(row, End.SENT, provider_id="x")]
 
 
 def test_what_an_app_that_is_gone_left_behind_is_in_doubt_too(tmp_path: Path, gateway: Service) -> None:

@@ -27,12 +27,15 @@ FROM (SELECT * FROM messages WHERE app_id = ? AND state = 'waiting' AND not_befo
 # for each row costs a change of threads for each row; and SQLite itself takes half the time.
 _SENDING = "UPDATE messages SET state = 'sending', attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?))"
 _ATTEMPT = "INSERT INTO attempts(message_id, n, key, hash, started_at)"
-_ENDED = "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE n = ? AND message_id IN (SELECT value FROM json_each(?))"
+_ENDED = "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE n = ? AND ended_at IS NULL AND message_id IN (SELECT value FROM json_each(?))"
 _SENT = """
 UPDATE messages SET state = 'sent', provider_id = json_extract(j.value, '$[1]'), reason = json_extract(j.value, '$[2]'), ended_at = ?,
   error_id = NULL
 FROM json_each(?) j WHERE messages.id = json_extract(j.value, '$[0]') AND messages.state = 'sending'
 """
+
+#: what an attempt is called that had no answer and is made again under the same key
+SAME_KEY = "same_key"
 
 #: What a gate says of a row about to leave: None lets it go; otherwise its new state ("suppressed", or "waiting" with a later
 #: instant) and why.
@@ -133,6 +136,7 @@ class Queue:
                 row.key = message_key(instance, id_, generation)
                 if attempts:
                     row.first_at = self.first_attempt(id_, row.key) or now
+                    row.doubt = self._in_doubt(id_, row.key)
                 fresh.append(row)
             if turned:
                 conn.executemany("UPDATE messages SET state = ?, not_before = ?, ended_at = ?, reason = ? WHERE id = ?", turned)
@@ -147,13 +151,13 @@ class Queue:
     def settle(self, outcomes: Sequence[Outcome], now: float) -> None:
         """T2: what became of attempts. FAILED and IN_DOUBT only have their attempt closed here: ``hold`` ties the message to its error.
 
-        Compare-and-set on ``sending``: an outcome that comes twice changes nothing.
+        Compare-and-set on the attempt: an outcome that comes twice, or after another one, changes nothing and counts nowhere.
         """
         conn = self.db.conn
         sent_end = End.SENT  # looking a member up in its Enum costs more than the comparison
         if all([o.end is sent_end for o in outcomes]):  # noqa: C419 - a list is faster than a generator, and nearly always whole
-            self._close_attempts(outcomes, now)
-            self._sent(outcomes, now)
+            if fresh := self._close_attempts(outcomes, now):
+                self._sent(fresh, now)
             return
         released = [(o.row.id, o.row.n) for o in outcomes if o.end is End.RELEASED]
         if released:
@@ -161,9 +165,8 @@ class Queue:
                 "UPDATE messages SET state = 'waiting', attempts = attempts - 1 WHERE id = ? AND attempts = ? AND state = 'sending'",
                 released,
             )
-            conn.executemany("DELETE FROM attempts WHERE message_id = ? AND n = ?", released)
-        ended = [o for o in outcomes if o.end is not End.RELEASED]
-        self._close_attempts(ended, now)
+            conn.executemany("DELETE FROM attempts WHERE message_id = ? AND n = ? AND ended_at IS NULL", released)
+        ended = self._close_attempts([o for o in outcomes if o.end is not End.RELEASED], now)
         sent = [o for o in ended if o.end is End.SENT]
         if sent:
             self._sent(sent, now)
@@ -178,13 +181,30 @@ class Queue:
             conn.executemany("UPDATE messages SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'sending'", over)
         self._tally("failed", [o for o in ended if o.end in (End.REJECTED, End.FAILED, End.IN_DOUBT)])
 
-    def _close_attempts(self, ended: Sequence[Outcome], now: float) -> None:
+    def _close_attempts(self, ended: Sequence[Outcome], now: float) -> Sequence[Outcome]:
+        """Close the attempts that are open; returns the outcomes of those."""
+        closed = self._mark(ended, now)
+        if closed == len(ended):
+            return ended
+        # some came before, or come twice in one go: those count that were closed at this very instant, once each
+        sql = "SELECT message_id, n FROM attempts WHERE ended_at = ? AND message_id IN (SELECT value FROM json_each(?))"
+        just = set(self.db.rows(sql, (now, json.dumps([o.row.id for o in ended]))))
+        fresh = []
+        for o in ended:
+            if (o.row.id, o.row.n) in just:
+                just.remove((o.row.id, o.row.n))
+                fresh.append(o)
+        return fresh
+
+    def _mark(self, ended: Sequence[Outcome], now: float) -> int:
         # nearly all are first attempts that ended alike: one statement for each group
         groups: dict[tuple[int, str, str], list[int]] = {}
         for o in ended:
             groups.setdefault((o.row.n, o.cls or o.end, o.cause or o.detail), []).append(o.row.id)
-        for (n, outcome, detail), ids in groups.items():
-            self.db.conn.execute(_ENDED, (now, str(outcome), detail, n, json.dumps(ids)))
+        execute = self.db.conn.execute
+        return sum(
+            execute(_ENDED, (now, str(outcome), detail, n, json.dumps(ids))).rowcount for (n, outcome, detail), ids in groups.items()
+        )
 
     def _sent(self, sent: Sequence[Outcome], now: float) -> None:
         rows = json.dumps([(o.row.id, o.provider_id, o.detail) for o in sent], ensure_ascii=False)
@@ -202,8 +222,8 @@ class Queue:
     def hold(self, outcome: Outcome, error_id: int) -> None:
         """A message that an error holds: ``failed`` or ``in_doubt``, tied to the error."""
         self.db.conn.execute(
-            "UPDATE messages SET state = ?, reason = ?, error_id = ? WHERE id = ? AND state = 'sending'",
-            (str(outcome.end), outcome.cause, error_id, outcome.row.id),
+            "UPDATE messages SET state = ?, reason = ?, error_id = ? WHERE id = ? AND attempts = ? AND state = 'sending'",
+            (str(outcome.end), outcome.cause, error_id, outcome.row.id, outcome.row.n),
         )
 
     def orphans(self) -> list[Claimed]:
@@ -221,6 +241,14 @@ class Queue:
         """When the first attempt under ``key`` was made."""
         found = self.db.value("SELECT min(started_at) FROM attempts WHERE message_id = ? AND key = ?", (message_id, key))
         return None if found is None else float(found)
+
+    def _in_doubt(self, message_id: int, key: str) -> bool:
+        """Whether an attempt under ``key`` had no answer and nobody has said since what became of it."""
+        found = self.db.value(
+            f"SELECT outcome FROM attempts WHERE message_id = ? AND key = ? AND outcome IN ('{SAME_KEY}', 'in_doubt', 'bug') ORDER BY n DESC LIMIT 1",
+            (message_id, key),
+        )
+        return bool(found == SAME_KEY)
 
     def follow_up(self, ids: Iterable[int], now: float) -> None:
         """Queue the activity of messages that were sent (LX-55), of those that have one: once, for its key is the message's own."""

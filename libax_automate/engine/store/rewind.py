@@ -34,8 +34,10 @@ class Rewound:
         return asdict(self)
 
 
-def rewind(db: Database, now: float, *, since: float, top: float, floor: Callable[[str, float], float | None]) -> Rewound:
+def rewind(db: Database, now: float, *, before: float, since: float, top: float, floor: Callable[[str, float], float | None]) -> Rewound:
     """Put right what was written at readings of ``since`` … ``top``, now that the clock says ``now`` < ``since``; in the caller's transaction.
+
+    ``before`` is the last reading that was right.
 
     ``floor`` answers up to when a profile's slots do not fire for settings first seen at an instant (LX-40); None = no such profile here.
     """
@@ -43,6 +45,8 @@ def rewind(db: Database, now: float, *, since: float, top: float, floor: Callabl
     slots = _tasks(db, now, since)
     messages = _messages(db, now, since, top - now)
     _past(db, now, since)
+    # how old a provider's memory of a key is, nobody knows any more: as old as can be
+    db.conn.execute("UPDATE attempts SET started_at = ? WHERE started_at >= ?", (before, since))
     apps = _apps(db, now, since, top - now)
     if (forgot := float(db.get("forgot", "0"))) > now:
         db.set("forgot", str(min(forgot, now)))

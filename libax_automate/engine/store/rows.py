@@ -67,6 +67,8 @@ class Claimed:
     still: str | None = None
     #: when the first attempt under this key was made: what an idempotency window counts from
     first_at: float = 0.0
+    #: an earlier attempt under this key had no answer: it may leave again only while the provider remembers the key
+    doubt: bool = False
 
 
 class End(StrEnum):
