@@ -27,7 +27,10 @@ FROM (SELECT * FROM messages WHERE app_id = ? AND state = 'waiting' AND not_befo
 # for each row costs a change of threads for each row; and SQLite itself takes half the time.
 _SENDING = "UPDATE messages SET state = 'sending', attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?))"
 _ATTEMPT = "INSERT INTO attempts(message_id, n, key, hash, started_at)"
-_ENDED = "UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE n = ? AND ended_at IS NULL AND message_id IN (SELECT value FROM json_each(?))"
+_ENDED = """
+UPDATE attempts SET ended_at = ?, outcome = ?, detail = ? WHERE n = ? AND ended_at IS NULL
+  AND message_id IN (SELECT value FROM json_each(?))
+"""
 _SENT = """
 UPDATE messages SET state = 'sent', provider_id = json_extract(j.value, '$[1]'), reason = json_extract(j.value, '$[2]'), ended_at = ?,
   error_id = NULL
