@@ -11,6 +11,12 @@ from pydantic.fields import FieldInfo
 Secret = SecretStr
 
 
+class Referred(str):
+    """What a reference of the profile (``{ env = "NAME" }``) led to, where an option takes any value: data, and never a template."""
+
+    __slots__ = ()
+
+
 class Options(BaseModel):
     """Base of every plugin's options: unknown keys are refused, values are frozen, a docstring per field via ``Field(description=…)``."""
 

@@ -23,7 +23,7 @@ from libax_automate.errors import (
 )
 from libax_automate.hookspecs import hookimpl
 from libax_automate.message import Channel, Email, Message, Receipt
-from libax_automate.options import Options, Secret
+from libax_automate.options import Options, Referred, Secret
 
 if TYPE_CHECKING:
     from libax_automate.http import ApiClient, Reply
@@ -358,7 +358,8 @@ class HttpGateway(Sender[HttpOptions, Message]):
 
 
 def _is_template(text: str) -> bool:
-    return "{{" in text or "{%" in text
+    # what a reference led to may hold any characters, and is no text of the profile's author
+    return ("{{" in text or "{%" in text) and not isinstance(text, Referred)
 
 
 def _constant(value: Any) -> _Make:

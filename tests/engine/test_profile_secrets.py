@@ -9,7 +9,9 @@ import pytest
 
 from libax_automate.engine.redact import secrets_of
 from libax_automate.errors import ProfileError
+from libax_automate.testing.service import Reply, Service
 from tests.engine.profile_plugins import GOOD, SECRET, Loading
+from tests.harness.world import World
 
 KEY = '{ env = "KEY" }'
 
@@ -171,3 +173,21 @@ def test_a_syntax_error_does_not_quote_its_line(load: Loading) -> None:
             load(broken)
         assert SECRET not in str(caught.value)
         assert SECRET not in caught.value.message
+
+
+@pytest.mark.parametrize("value", ["k-{{ message.to }}", "k-{% if %}-{{", "{{ message.nope }}", "(#FirstName#)-0123"])
+def test_a_secret_that_looks_like_a_template_goes_out_as_it_is(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the profile's author wrote is compiled; beside it his own templates go on working."""
+    monkeypatch.setenv("GATEWAY_KEY", value)
+    reference = '{ env = "GATEWAY_KEY" }'
+    with Service(default=Reply(200, {"id": "g1"})) as gateway:
+        sms = f'headers = {{ X-Api-Key = {reference}, X-To = "{{{{ message.to }}}}" }}\nquery = {{ token = {reference}, n = "{{{{ message.id }}}}" }}'
+        world = World(tmp_path, gateway.url, count=1, sms=sms)
+        world.change('json = { id = "{{ message.id }}",', f'json = {{ key = {reference}, id = "{{{{ message.id }}}}",')
+        world.run()
+        assert world.states() == {"sent": 1}
+        (request,) = gateway.requests
+        assert (request.headers["x-api-key"], request.json()["key"], request.query["token"]) == (value, value, [value])
+        assert (request.headers["x-to"], request.json()["to"], request.query["n"]) == ("+351910000001", "+351910000001", ["M1"])
+        with world.space() as space:
+            assert value not in space.redactor.text(f"said {value}")

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from libax_automate.engine.profile.file import Unreadable, read_bytes, writable_by_others
 from libax_automate.engine.profile.findings import Findings, shown
 from libax_automate.engine.profile.positions import Loc
+from libax_automate.options import Referred
 
 KINDS = ("env", "file", "credential", "keyring")
 #: a key file or certificate, not a photograph
@@ -43,6 +44,11 @@ def takes_table(annotation: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, (Mapping, BaseModel))
 
 
+def _takes_secrets(annotation: Any) -> bool:
+    """Whether the values of a table or list of this type may be Secrets; tables with keys of their own are another matter."""
+    return annotation is SecretStr or any(_takes_secrets(part) for part in get_args(annotation))
+
+
 class References:
     """Resolves the references of one profile file, naming in its findings what cannot be resolved."""
 
@@ -57,14 +63,16 @@ class References:
     def table(self, table: Mapping[str, Any], loc: Loc, types: Mapping[str, Any]) -> dict[str, Any]:
         """``table`` with every reference replaced; ``types`` tells which keys hold tables of their own."""
         return {
-            key: self._inside(value, (*loc, key)) if takes_table(types.get(key)) else self.value(value, (*loc, key))
+            key: self._inside(value, (*loc, key), shut=_takes_secrets(types[key]))
+            if key in types and takes_table(types[key])
+            else self.value(value, (*loc, key))
             for key, value in table.items()
         }
 
-    def value(self, value: Any, loc: Loc) -> Any:
-        """``value``, or what it refers to."""
+    def value(self, value: Any, loc: Loc, *, shut: bool = False) -> Any:
+        """``value``, or what it refers to; ``shut`` as a Secret, so that it cannot be taken for what the profile's author wrote."""
         if not is_reference(value):
-            return self._inside(value, loc)
+            return self._inside(value, loc, shut=shut)
         ((kind, target),) = value.items()
         try:
             text = self._fetch(kind, target, loc)
@@ -74,7 +82,7 @@ class References:
         self.resolved[loc] = text
         self._by_table.setdefault(loc[:2], []).append(text)
         self._findings.secrets.add(text)
-        return text
+        return SecretStr(text) if shut else Referred(text)
 
     def inside(self, loc: Loc) -> list[str]:
         """The values that came by reference into the app or model at ``loc``."""
@@ -84,11 +92,11 @@ class References:
         """Whether the value at ``loc``, or what it is part of, came by reference."""
         return any(loc[:length] in self.resolved for length in range(1, len(loc) + 1))
 
-    def _inside(self, value: Any, loc: Loc) -> Any:
+    def _inside(self, value: Any, loc: Loc, *, shut: bool = False) -> Any:
         if isinstance(value, dict):
-            return {key: self.value(item, (*loc, key)) for key, item in value.items()}
+            return {key: self.value(item, (*loc, key), shut=shut) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.value(item, (*loc, index)) for index, item in enumerate(value)]
+            return [self.value(item, (*loc, index), shut=shut) for index, item in enumerate(value)]
         return value
 
     def _fetch(self, kind: str, target: str, loc: Loc) -> str:
