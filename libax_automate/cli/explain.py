@@ -33,13 +33,14 @@ def explain(
     checks = [{"check": check.name, "passes": check.passes, "detail": check.detail} for check in found.checks]
     messages = [message_item(message) for message in found.messages]
     draft = found.draft
+    deeds = "" if found.deeds is None else f"writes to nobody; {'; '.join(found.deeds) or 'nothing to do'}"
     out = session.out
     if out.json:
         out.object(
             {
                 "profile": profile.name, "model": spec.name, "person": found.person, "name": found.name, "where": found.where,
                 "day": found.day.isoformat(), "items": checks, "verdict": str(draft.verdict) if draft else "excluded",
-                "reason": draft.reason if draft else "not found by the model on that day", "message": draft_item(draft) if draft else None,
+                "reason": draft.reason if draft else deeds or "not found by the model on that day", "message": draft_item(draft) if draft else None,
                 "messages": messages, "next": instant(found.next.instant) if found.next else None,
                 "next_slot": found.next.key if found.next else None, "next_why": found.next_why,
                 "story": found.story,
@@ -48,10 +49,11 @@ def explain(
         return
     out.line(f"{found.name or found.person} ({found.person}{', ' + found.where if found.where else ''}) and {spec.name} on {found.day}")
     out.line()
-    out.table(checks, [Column("check"), Column("passes", "verdict", show=lambda passes: _VERDICTS[passes]), Column("detail")])
-    out.line()
+    if checks:
+        out.table(checks, [Column("check"), Column("passes", "verdict", show=lambda passes: _VERDICTS[passes]), Column("detail")])
+        out.line()
     if draft is None:
-        out.line(f"{found.day}: nothing")
+        out.line(f"{found.day}: {deeds or 'nothing'}")
     else:
         out.line(f"{found.day}: {draft.verdict}{': ' + draft.reason if draft.reason else ''}")
     if found.next is not None:

@@ -25,7 +25,7 @@ from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import NotFound, ProfileError, UsageError
 from libax_automate.message import Channel
-from libax_automate.model import Candidate, Sent
+from libax_automate.model import Candidate, Effect, Sent
 from libax_automate.record import BadRow, Query, Record
 
 #: how far ahead the next message is looked for
@@ -62,6 +62,8 @@ class Explanation:
     next_why: str = ""
     #: what the recipe tells of the person's records
     story: list[str] = field(default_factory=list)
+    #: what a recipe that writes to nobody would do about the person; None = it writes
+    deeds: list[str] | None = None
 
 
 def next_slot(space: Workspace, profile: Profile, spec: ModelSpec) -> Slot | None:
@@ -115,8 +117,11 @@ class _Inquiry:
         slot = Slot(datetime.combine(day, at), instant_of(datetime.combine(day, at), zone))
         candidate = next(self._candidates(records, slot), None)
         ahead = self._ahead(records, found)
-        found.story = list(self.recipe.story(self._run(records, slot), records))
-        if candidate is not None:
+        found.story = [*self.recipe.story(self._run(records, slot), records), *self._rolled(found.person)]
+        if not self.recipe.messages:
+            planned = self.recipe.plan(self._run(records, slot))
+            found.deeds = [item.why for item in planned if isinstance(item, Effect) and item.person == found.person]
+        elif candidate is not None:
             why = candidate.excluded or candidate.why or candidate.occasion
             found.checks.append(Check(self.spec.use, candidate.excluded is None, f"{day}: {why}"))
         else:
@@ -230,6 +235,9 @@ class _Inquiry:
             realtime = self.spec.schedule.realtime and self.spec.enabled
             found.next_why = "it looks at every pass (real time)" if realtime else "the model is off, or never fires again"
             return None
+        if not self.recipe.messages:
+            found.next = first
+            return None
         after = first.instant - timedelta(microseconds=1)
         for slot in islice(slots(self.spec.schedule, self.profile.timezone, after, after + _HORIZON), _SLOTS):
             if (candidate := next(self._candidates(records, slot), None)) is not None:
@@ -237,6 +245,14 @@ class _Inquiry:
                 return candidate
         found.next_why = "no slot ahead finds this person"
         return None
+
+    def _rolled(self, person: str) -> Iterator[str]:
+        """The lines about a person in the files that the recipe keeps."""
+        from libax_automate.engine.roll import lines
+
+        for _, file in self.recipe.rolls():
+            for group, since in lines(self.profile.folder, file, person):
+                yield f"{file}: in {group} since {since}"
 
     def _composer(self) -> Composer:
         return Composer(self.profile, self.spec, self.recipe, suppressed=self._suppressed, known=self._known)

@@ -43,6 +43,13 @@ def place(folder: Path, file: str) -> Path:
     return target
 
 
+def lines(folder: Path, file: str, person: str) -> Iterator[tuple[str, str]]:
+    """What a file of groups says of somebody: (group, since)."""
+    for (group, whose), (_, since) in (_rows(place(folder, file), file) or {}).items():
+        if whose == defused(person):
+            yield group, since
+
+
 class Ledger:
     """A roll beside its file: who enters, who leaves, and the file as it shall be on ``today``."""
 

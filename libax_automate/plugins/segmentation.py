@@ -97,7 +97,8 @@ class Segmentation(ax.Model[SegmentationOptions]):
         """Yield an action for each person who enters or leaves a group, and the file as it shall be."""
         options = self.options
         members: list[ax.Member] = []
-        wanted = self._members(run, members)
+        spoken = dict.fromkeys(run.spoken() if options.app is not None else (), "")
+        wanted = self._members(run, members, spoken)
         if wanted is None:
             return
         if options.file is not None:
@@ -109,9 +110,9 @@ class Segmentation(ax.Model[SegmentationOptions]):
                 sent = run.sent(to)
                 if not _inside(sent, group):
                     yield self._effect("enter", group, to, person=person, turn=_number(sent.get(f"leave {group}")))
-        for to in list(run.spoken()):
+        for to, known in spoken.items():
             sent = run.sent(to)
-            person, groups = wanted.get(to, (to, {}))
+            person, groups = wanted.get(to, (known or to, {}))
             for group in options.groups:
                 if group not in groups and _inside(sent, group):
                     yield self._effect("leave", group, to, person=person, turn=_number(sent.get(f"enter {group}")))
@@ -120,14 +121,14 @@ class Segmentation(ax.Model[SegmentationOptions]):
         """Which groups a person is in, which not, and what the app has been told."""
         compiled = self._compiled(run)
         for record in records:
-            to = str(record.get(self.options.to) or "")
+            to, context = str(record.get(self.options.to) or ""), _context(record, run.last)
             for name, expression in compiled.items():
                 condition = self.options.groups[name]
                 told = ""
                 for verb in ("enter", "leave") if to else ():
                     sent = run.sent(to).get(f"{verb} {name}")
                     told += f"; {verb} {sent.state} on {sent.day} ({sent.message})" if sent is not None else ""
-                yield f"{name}: {'in' if self._belongs(expression, name, record, run.last) else 'not in'}, by {condition}{told}"
+                yield f"{name}: {'in' if self._belongs(expression, name, context) else 'not in'}, by {condition}{told}"
 
     def _compiled(self, run: ax.Run) -> dict[str, Any]:
         from libax_automate.template import Sandbox
@@ -136,18 +137,18 @@ class Segmentation(ax.Model[SegmentationOptions]):
         return {name: sandbox.expression(source) for name, source in self.options.groups.items()}
 
     @staticmethod
-    def _belongs(expression: Any, name: str, record: ax.Record, today: date) -> bool:
+    def _belongs(expression: Any, name: str, context: Mapping[str, Any]) -> bool:
         try:
-            return bool(expression.evaluate({**_BLANK, "today": today, **record}))
+            return bool(expression.evaluate(context))
         except EmptyValue:
             return False  # what nobody knows of somebody is no reason to put them anywhere
         except TemplateError as error:
             raise TemplateError(f"groups, {name}: {error.message}", hint=error.hint) from None
 
-    def _members(self, run: ax.Run, members: list[ax.Member]) -> dict[str, tuple[str, dict[str, None]]] | None:
+    def _members(self, run: ax.Run, members: list[ax.Member], spoken: dict[str, str]) -> dict[str, tuple[str, dict[str, None]]] | None:
         """Address -> the first contact that has it, and the groups of all that have it; None where there is no contact at all.
 
-        ``members`` is filled with the lines of the file, where there is one.
+        ``members`` is filled with the lines of the file, where there is one, and ``spoken`` with whose its addresses are.
         """
         options, compiled = self.options, self._compiled(run)
         found: dict[str, tuple[str, dict[str, None]]] = {}
@@ -158,8 +159,11 @@ class Segmentation(ax.Model[SegmentationOptions]):
             if not to and options.file is None:
                 continue
             person, email, mobile = record.id, str(record.get("email") or ""), str(record.get("mobile") or "")
+            if spoken.get(to) == "":
+                spoken[to] = person
+            context = _context(record, run.last)
             for name, expression in compiled.items():
-                if not self._belongs(expression, name, record, run.last):
+                if not self._belongs(expression, name, context):
                     continue
                 if to:
                     found.setdefault(to, (person or to, {}))[1][name] = None
@@ -181,6 +185,10 @@ class Segmentation(ax.Model[SegmentationOptions]):
             step=f"{what} {group}",
             why=f"{what}s {group}",
         )
+
+
+def _context(record: ax.Record, today: date) -> dict[str, Any]:
+    return {**_BLANK, "today": today, **record}
 
 
 def _inside(sent: Mapping[str, ax.Sent], group: str) -> bool:

@@ -122,6 +122,16 @@ def test_a_plan_names_who_would_enter(office: Office) -> None:
     assert office.service.requests == []
 
 
+def test_explain_tells_what_will_be_done_and_what_was(office: Office) -> None:
+    when = ("--db", "a.db", "--now")
+    assert "writes to nobody; enters porto; enters vip" in office.cli("explain", "grupos", "1", *when, "2026-11-20T05:00").out
+    office.run(20)
+    office.people(ANA.replace("Porto", "Braga"))
+    told = office.cli("explain", "grupos", "1", *when, "2026-11-21T05:00").out
+    assert "writes to nobody; leaves porto; leaves vip" in told
+    assert "porto: not in, by city == 'Porto'; enter sent on 2026-11-20 (M1)" in told
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [

@@ -158,6 +158,12 @@ def test_explain_says_which_groups_a_person_is_in(office: Office) -> None:
     done = office.cli("explain", "grupos", "11", "--now", "2026-11-20T06:00", "--db", "a.db")
     assert "porto: in, by city == 'Porto'" in done.out
     assert "vip: not in, by" in done.out
+    assert "since" not in done.out
+    office.run(20)
+    done = office.cli("explain", "grupos", "11", "--now", "2026-11-21T05:00", "--db", "a.db")
+    assert "writes to nobody; nothing to do" in done.out
+    assert "next: 2026-11-21 06:00" in done.out
+    assert "grupos.csv: in porto since 2026-11-20" in done.out
 
 
 def test_another_file_of_that_name_is_not_written_over(office: Office) -> None:
