@@ -15,7 +15,7 @@ from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.reference import References
 from libax_automate.engine.select import dated, matches
 from libax_automate.engine.spec import ModelSpec, Profile
-from libax_automate.engine.store import Store
+from libax_automate.engine.store import Store, lists
 from libax_automate.engine.walltime import Slot, instant_of, local_of
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import PluginError, ProfileError
@@ -297,7 +297,7 @@ def plan_model(space: Workspace, profile: Profile, spec: ModelSpec, *, on: date 
 
 
 def pages(drafts: Iterator[Draft], *, profile: str, spec: ModelSpec, slot: Slot) -> Iterator[tuple[Draft, list[Draft]]]:
-    """Gather a webhook's drafts into calls of at most 500 records (LX-19): (the call, the people in it)."""
+    """Gather a webhook's drafts into calls of at most 500 records (LX-19): (the call, the people in it, as rows of the ledger)."""
     number = 0
     page: list[Draft] = []
     ahead = next(drafts, None)
@@ -315,5 +315,8 @@ def pages(drafts: Iterator[Draft], *, profile: str, spec: ModelSpec, slot: Slot)
                 model=spec.name, person=f"list:{number}", occasion=slot.key, step="list", app=page[0].app, channel=Channel.WEBHOOK,
                 to=page[0].app, payload=payload, expires=page[0].expires, approve=page[0].approve,
             )  # fmt: skip
+            for draft in page:
+                # nobody writes to them: the row is what keeps a person from being listed twice
+                draft.baseline, draft.payload, draft.reason = True, {}, lists.reason(call.app, slot.key, number)
             yield call, page
             page = []

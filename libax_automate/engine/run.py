@@ -386,8 +386,6 @@ def _spool(plan: Plan, remarks: list[tuple[str, str, str, str]], add: Callable[[
         for call, people in pages(wanted(), profile=profile.name, spec=spec, slot=plan.moment.slot):
             add(call)
             for draft in people:
-                # nobody writes to them: the row is what keeps a person from being listed twice
-                draft.baseline, draft.payload, draft.reason = True, {}, f"in the list for {call.app} ({plan.moment.slot.key})"
                 add(draft)
     return sum(plan.counts.values()), apps
 

@@ -205,6 +205,4 @@ def _calls(drafts: list[Draft], profile: Profile, spec: ModelSpec, plan: Plan) -
         return
     for call, people in pages(iter(drafts), profile=profile.name, spec=spec, slot=plan.moment.slot):
         yield call
-        for draft in people:
-            draft.baseline, draft.payload, draft.reason = True, {}, f"in the list for {call.app} ({plan.moment.slot.key})"
-            yield draft
+        yield from people

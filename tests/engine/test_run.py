@@ -284,6 +284,64 @@ def test_a_list_leaves_in_pages_of_500_and_nobody_is_listed_twice(listing: World
     assert [record["id"] for record in page["records"]] == ["1202", "1203"]
 
 
+def _listed(gateway: Service) -> list[list[str]]:
+    return [[record["id"] for record in request.json()["data"]["records"]] for request in gateway.requests]
+
+
+def _again(world: World, at: str) -> None:
+    """The model once more, as a person asks for it."""
+    with world.space(at) as space:
+        run_model(space, *space.model("lista"))
+        run_pass(space)
+
+
+@pytest.mark.req("LX-19", "LX-66", "LX-67")
+def test_who_was_in_a_list_that_was_cleared_before_it_left_is_listed_again(listing: World, gateway: Service) -> None:
+    """Page 1 left, page 2 was refused, page 3 waits and is cleared: its people alone are free; restoring gives them back."""
+    listing.change("[models.lista]", "concurrency = 1\nwindow = 1\n\n[models.lista]")
+    listing.people(1201)
+    gateway.on("/hook", [OK, Reply(402, ""), OK])
+    listing.run()
+    assert listing.states() == {"sent": 1, "failed": 1, "waiting": 1, "skipped": 1201}
+    with listing.store() as store:
+        app = store.apps.find("padaria", "gancho")
+        assert app is not None
+        cleared = store.ledger.clear(app, 0.0)
+        assert cleared.batch is not None
+        assert len(cleared.messages) == 1
+        # restored before anybody was listed again: all as it was
+        assert store.ledger.restore(cleared.batch, 1.0) is not None
+        assert listing.states() == {"sent": 1, "failed": 1, "waiting": 1, "skipped": 1201}
+        cleared = store.ledger.clear(app, 2.0)
+        assert cleared.batch is not None
+        assert listing.states() == {"sent": 1, "failed": 1, "cancelled": 202, "skipped": 1000}
+        (error,) = store.errors.listed()
+        store.errors.retry(error.id, 3.0)
+    gateway.clear()
+    _again(listing, later(hours=1))
+    second, third = _listed(gateway)
+    assert (len(second), third) == (500, [str(number) for number in range(1001, 1202)])
+    # listed meanwhile: the old call stays where it is
+    with listing.store() as store:
+        restored = store.ledger.restore(cleared.batch, 4.0)
+        assert restored is not None
+        assert restored.messages == []
+    gateway.clear()
+    _again(listing, later(hours=2))
+    assert gateway.requests == []
+
+
+def test_who_was_in_a_list_that_may_have_arrived_is_not_listed_again(listing: World, gateway: Service) -> None:
+    gateway.on("/hook", [Fault.HANG_UP, OK])
+    listing.run()
+    assert listing.states() == {"waiting": 1, "skipped": 5}
+    with listing.store() as store:
+        app = store.apps.find("padaria", "gancho")
+        assert app is not None
+        assert len(store.ledger.clear(app, 0.0).messages) == 1
+    assert listing.states() == {"cancelled": 1, "skipped": 5}
+
+
 @pytest.mark.req("LX-20")
 def test_a_list_in_doubt_is_sent_again_under_the_same_id_and_the_same_bytes(listing: World, gateway: Service) -> None:
     gateway.on("/hook", [Fault.HANG_UP, OK])

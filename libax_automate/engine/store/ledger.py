@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from libax_automate.engine.store import lists
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.rows import Changed, MessageRow, MessageState
 
@@ -90,7 +91,10 @@ class Ledger:
     # -- clear and restore (LX-66, LX-67) ------------------------------------------------------------------------------
 
     def clear(self, app_id: int, now: float, *, model: str | None = None, before: float | None = None, what: str = "") -> Changed:
-        """The dustbin: cancels what waits (of a model, or from before an instant) and leaves the error. A batch that ``restore`` undoes."""
+        """The dustbin: cancels what waits (of a model, or from before an instant) and leaves the error. A batch that ``restore`` undoes.
+
+        Who was in a list that never left may be listed again.
+        """
         where, values = _clearable(app_id, model, before)
         with self.db.write() as conn:
             ids = [int(row[0]) for row in conn.execute(f"SELECT id FROM messages WHERE {where} ORDER BY id", values)]
@@ -102,6 +106,7 @@ class Ledger:
                 "UPDATE messages SET state = 'cancelled', ended_at = ?, reason = ? WHERE id = ? AND state = 'waiting'",
                 [(now, f"cleared by hand (B{batch})", i) for i in ids],
             )
+            lists.release(conn, batch, ids, now)
             conn.execute(
                 "INSERT INTO operations(at, verb, target, detail) VALUES (?, 'clear', ?, ?)",
                 (now, f"B{batch}", f"{what}: {len(ids)} messages"),
@@ -132,6 +137,7 @@ class Ledger:
                     (batch, f"cleared by hand (B{batch})"),
                 )
             ]
+            ids = lists.take_back(conn, batch, ids)
             conn.executemany("UPDATE messages SET state = 'waiting', ended_at = NULL, reason = '' WHERE id = ?", [(i,) for i in ids])
             conn.execute(
                 "INSERT INTO operations(at, verb, target, detail) VALUES (?, 'restore', ?, ?)", (now, f"B{batch}", f"{len(ids)} messages")
