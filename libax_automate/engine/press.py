@@ -109,6 +109,8 @@ class Press:
             missing = self._lacking(found)
         except (EmptyValue, UnknownField) as error:
             return f"its document: {error.message}"
+        except TemplateError as error:
+            raise TemplateError(f"layout, for {recipient.id or record.id}: {error.message}", hint=error.hint) from None
         if missing:
             return f"its document: the font of the layout has no {missing}"
         stationery = self._stationery

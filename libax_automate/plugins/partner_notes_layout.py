@@ -36,14 +36,12 @@ _PAGE = """\
 <th align="right" width="18mm">[rate]</th>
 <th align="right" width="30mm">[amount]</th>
 </tr>
-{% for line in lines %}<tr>
-<td>{{ line.date }}</td>
+{% for line in lines %}<tr><td>{{ line.date }}</td>\
 <td>{% if line.document %}{{ line.document }}{% else %}{{ line.id }}{% endif %}\
-{% if line.customer %}<br><small>{{ line.customer }}</small>{% endif %}</td>
-<td align="right">{% if line.base %}{{ line.base }}{% endif %}</td>
-<td align="right">{% if line.rate %}{{ line.rate }}&nbsp;%{% endif %}</td>
-<td align="right">{{ line.amount }}</td>
-</tr>
+{% if line.customer %}<br><small>{{ line.customer }}</small>{% endif %}</td>\
+<td align="right">{% if line.base %}{{ line.base }}{% endif %}</td>\
+<td align="right">{% if line.rate %}{{ line.rate }}&nbsp;%{% endif %}</td>\
+<td align="right">{{ line.amount }}</td></tr>
 {% endfor %}</table>
 <table class="plain">
 <tr><td width="50%"></td><td>[subtotal]</td><td align="right" width="30mm">{{ subtotal }}</td></tr>
