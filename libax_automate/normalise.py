@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libax_automate._words import CHOICES, HEADINGS, snake
+from libax_automate.reading import Reading
 from libax_automate.record import ENTITIES, Field, FieldType, Money, Record
 
 _ISO_DATE = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})", re.ASCII)
@@ -254,7 +255,8 @@ def heading_of(entity: str, heading: str) -> str:
 
 def _text(value: object) -> Any:
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value.strip()) or None
+        text = value.strip()
+        return (text if text.isascii() else unicodedata.normalize("NFC", text)) or None
     return str(value)
 
 
@@ -264,13 +266,6 @@ def _custom(value: object) -> Any:
 
 def _related(value: object) -> Any:
     return value if isinstance(value, Mapping) else _text(value)
-
-
-def _halves(name: str) -> tuple[str, str]:
-    """First name and last surname of a person's full name; ``Silva, Ana`` is read the other way round."""
-    last, comma, first = name.partition(",")
-    words = [*first.split(), *last.split()] if comma and first.strip() else name.split()
-    return words[0], words[-1] if len(words) > 1 else ""
 
 
 class Canonical:
@@ -285,11 +280,7 @@ class Canonical:
         self.entity = entity
         self.country = country.upper()
         self._zone = _zone(timezone) if isinstance(timezone, str) else timezone
-        fields = ENTITIES.get(entity, {})
-        self._steps: dict[str, tuple[str, Callable[[Any], Any]]] = {name: (name, self.converter(name)) for name in fields}
-        self._amounts = tuple(name for name, field in fields.items() if field.type is FieldType.AMOUNT)
-        self._named = "first_name" in fields
-        self._owed = "balance" in fields
+        self._reading = Reading(entity, self.converter)
 
     def converter(self, name: str) -> Callable[[Any], Any]:
         """What reads field ``name``: a function of the source's value (not None, not blank) that answers or raises ValueError."""
@@ -320,54 +311,18 @@ class Canonical:
         return _upper if name == "currency" else _text
 
     def __call__(self, values: Mapping[str, Any], *, raw: Mapping[str, Any] | None = None, where: str = "") -> Record:
-        """The row as a Record; ``where`` names its place for people, ``raw`` (default ``values``) stays beside it."""
-        fields: dict[str, Any] = {}
-        problems: dict[str, str] = {}
-        steps = self._steps
-        for key, value in values.items():
-            step = steps.get(key)
-            if step is None:
-                name = snake(key) or key
-                # a foreign heading never takes a canonical field's name by accident of spelling, unless it is that name
-                step = steps[key] = steps.get(name) or (name, _custom)
-            name, convert = step
-            if value is None or value == "" or (isinstance(value, str) and not value.strip()):
-                fields.setdefault(name, None)
-                continue
-            try:
-                fields[name] = convert(value)
-            except (ValueError, TypeError, OverflowError) as error:
-                fields[name] = None
-                problems[name] = str(error)
-        if self._amounts:
-            self._give_currency(fields)
-        if self._named:
-            _complete_names(fields)
-        return Record(self.entity, fields, raw=raw if raw is not None else values, where=where, problems=problems)
+        """The row as a Record; ``where`` names its place for people, ``raw`` (default ``values``) stays beside it.
 
-    def _give_currency(self, fields: dict[str, Any]) -> None:
-        currency = fields.get("currency") or ""
-        for name in self._amounts:
-            if (pair := fields.get(name)) is not None:
-                fields[name] = Money.of(pair[0], currency or pair[1])
-        if self._owed and fields.get("balance") is None and "amount" in fields:
-            fields["balance"] = fields["amount"]
+        Fields are read when they are asked for: ``values`` must not change any more.
+        """
+        record = self._reading.record(values, at=where)
+        if raw is not None:
+            record.raw = raw
+        return record
 
 
 def _upper(value: object) -> Any:
     return str(value).strip().upper()
-
-
-def _complete_names(fields: dict[str, Any]) -> None:
-    name, first, last = fields.get("name"), fields.get("first_name"), fields.get("last_name")
-    if not name:
-        if first or last:
-            fields["name"] = " ".join(filter(None, (first, last)))
-    elif not (first and last) and fields.get("person_type") != "company" and (halves := _halves(name)):
-        if not first:
-            fields["first_name"] = halves[0]
-        if not last:
-            fields["last_name"] = halves[1] or None
 
 
 @lru_cache(maxsize=64)

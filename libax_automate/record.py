@@ -78,6 +78,10 @@ class Record(dict[str, Any]):
         """The record's id in its source, always a string."""
         return str(self.get("id") or "")
 
+    def problem(self, field: str) -> str | None:
+        """Why the value of one field could not be read; None where nothing was wrong with it."""
+        return self.problems.get(field)
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:

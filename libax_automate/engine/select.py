@@ -64,12 +64,11 @@ def dated(query: Query, record: Record, zone: ZoneInfo) -> Record | BadRow:
                 record[wanted.field] = instant_of(value, zone)
             except ValueError as error:
                 return BadRow(record.where, wanted.field, str(error))
-        elif value is None and wanted.field in record.problems:
-            return BadRow(record.where, wanted.field, record.problems[wanted.field])
-    if record.problems:
-        for field in query.equals:
-            if field in record.problems and record.get(field) is None:
-                return BadRow(record.where, field, record.problems[field])
+        elif value is None and (why := record.problem(wanted.field)) is not None:
+            return BadRow(record.where, wanted.field, why)
+    for field in query.equals:
+        if record.get(field) is None and (why := record.problem(field)) is not None:
+            return BadRow(record.where, field, why)
     return record
 
 

@@ -29,9 +29,18 @@ class Probe:
 
     column: int
     judge: Callable[[str], bool | str]
+    #: the only cells that are kept, where that is all there is to it
+    among: frozenset[str] | None = None
 
 
 _Cell = TypeVar("_Cell", str, bytes)
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        return bool(text.encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def _judged(probe: Probe, known: dict[_Cell, bool | str], key: _Cell, cell: str) -> bool | str:
@@ -75,7 +84,8 @@ class Rows:
     def _swift(self, probe: Probe | None) -> Iterator[tuple[int, list[str]] | BadRow]:
         """Quotes, and nothing wrong yet: the csv module reads on its own. Leaves at the first row that is in doubt."""
         width, column = self._width, probe.column if probe else 0
-        known: dict[str, bool | str] = {}
+        exact = probe is not None and probe.among is not None
+        known: dict[str, bool | str] = dict.fromkeys(probe.among, True) if probe is not None and probe.among is not None else {}
         start, before, done, doubt = self._file.tell(), self.line, 0, True
         text = io.TextIOWrapper(self._file, self._dialect.encoding, newline="\n")
         reader = csv.reader(text, delimiter=self._dialect.delimiter, strict=True)
@@ -92,10 +102,10 @@ class Rows:
                         if any(map(str.strip, cells)):
                             yield before + done + 1, cells
                     else:
-                        try:
-                            verdict = known[cells[column]]
-                        except KeyError:
-                            verdict = _judged(probe, known, cells[column], cells[column])
+                        verdict = known.get(cells[column])
+                        if verdict is None:
+                            # of a hundred thousand ids none needs to be remembered
+                            verdict = not (exact and cells[column].isalnum()) and _judged(probe, known, cells[column], cells[column])
                         if verdict is not False:
                             yield self._answer(before + done + 1, cells, verdict, column)
                     done = now
@@ -119,7 +129,10 @@ class Rows:
         pieces = column + 1
         known: dict[bytes, bool | str] = {}
         parsed: dict[str, bool | str] = {}
-        verdict: bool | str
+        exact = probe is not None and probe.among is not None
+        if probe is not None and probe.among is not None:
+            known = dict.fromkeys((text.encode(encoding) for text in probe.among if _fits(text, encoding)), True)
+        verdict: bool | str | None
         for raw in self._file:
             self.line = line = self.line + 1
             if nuls and b"\0" in raw:
@@ -133,9 +146,8 @@ class Rows:
                 if probe is None:
                     verdict = True
                 else:
-                    try:
-                        verdict = parsed[row[column]]
-                    except KeyError:
+                    verdict = parsed.get(row[column])
+                    if verdict is None:
                         verdict = _judged(probe, parsed, row[column], row[column])
                 if verdict is not False and any(map(str.strip, row)):
                     yield self._answer(line, row, verdict, column)
@@ -148,10 +160,9 @@ class Rows:
             try:
                 if probe:
                     cell = raw.split(sign, pieces)[column]
-                    try:
-                        verdict = known[cell]
-                    except KeyError:
-                        verdict = _judged(probe, known, cell, cell.decode(encoding))
+                    verdict = known.get(cell)
+                    if verdict is None:
+                        verdict = not (exact and cell.isalnum()) and _judged(probe, known, cell, cell.decode(encoding))
                     if verdict is False:
                         continue
                 cells = raw.decode(encoding).rstrip("\r\n").split(delimiter)

@@ -14,7 +14,7 @@ from libax_automate.http import ApiClient, sounds_secret
 from libax_automate.sieve import sieve
 from libax_connector_rest.options import Entity, Moment, RestOptions
 from libax_connector_rest.pages import Pages, at
-from libax_connector_rest.rows import Rows
+from libax_connector_rest.rows import Rows, Seen
 
 __all__ = ["Rest", "RestOptions", "automate_connectors"]
 
@@ -115,16 +115,10 @@ class Rest(ax.Source[RestOptions]):
         chosen = sieve(query, rows.canonical, self.place.timezone)
         keeps = rows.sieve(*chosen) if chosen is not None else None
         # numbered pages shift when a row is added while they are read
-        twice: set[str] | None = set() if self.options.paging in {"page", "offset"} else None
+        twice = Seen() if self.options.paging in {"page", "offset"} else None
         for params in self._params(table, query):
             for page in Pages(self.api, self.options, table)(params):
-                for row in page if keeps is None else filter(keeps, page):
-                    record = rows.record(row)
-                    if twice is not None and isinstance(record, ax.Record):
-                        if record.id in twice:
-                            continue
-                        twice.add(record.id)
-                    yield record
+                yield from rows.records(page if keeps is None else filter(keeps, page), twice)
 
     def _one_by_one(self, table: Entity, rows: Rows, ids: Iterable[str]) -> Iterator[ax.Record | ax.BadRow]:
         assert table.one is not None

@@ -2,13 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import libax_automate as ax
 from libax_automate.normalise import Canonical, heading_of
+from libax_automate.reading import Kin, LazyRecord, Reading
 from libax_automate.record import ENTITIES, FieldType
 from libax_connector_rest.pages import at
+
+#: kinds of rows that are remembered
+_KINDS = 512
+
+
+class _Plain(Reading):
+    """Rows whose values stand under one key each."""
+
+    def __init__(
+        self, entity: str, canonical: Canonical, field_of: Callable[[str], str | None], relations: Iterable[str], place: str
+    ) -> None:
+        super().__init__(entity, canonical.converter)
+        self._field_of = field_of
+        self._relations = frozenset(relations)
+        self._place = place
+        self._known: dict[tuple[str, ...], tuple[Kin, str] | None] = {}
+
+    def known(self, keys: tuple[str, ...]) -> tuple[Kin, str] | None:
+        """How rows with these keys are read, and the key of their id; None for two keys of one field, a record inside, or no id."""
+        try:
+            return self._known[keys]
+        except KeyError:
+            pass
+        if len(self._known) >= _KINDS:
+            self._known.clear()
+        pairs = [(field, key) for key in keys if (field := self._field_of(key)) is not None]
+        kin = None if any(field in self._relations for field, _ in pairs) else self.columns(pairs)
+        found = self._known[keys] = (kin, kin[1]["id"][0]) if kin is not None and "id" in kin[1] else None
+        return found
+
+    def values(self, row: Any) -> Mapping[str, Any]:
+        """The row's values by field."""
+        return {field: value for key, value in row.items() if (field := self._field_of(key)) is not None}
+
+    def raw(self, row: Any) -> Mapping[str, Any]:
+        """The row as it came."""
+        return row  # type: ignore[no-any-return]
+
+    def where(self, at: Any) -> str:
+        """``erp contacts 4711``."""
+        return f"{self._place} {at}"
+
+
+class Seen:
+    """The ids of a walk. Numbers are kept as such while all are numbers, for that takes a third of the time."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._names: set[str] | None = None
+
+    def numbers(self, ids: list[int]) -> bool:
+        """Take in the ids of a page; False, and none is taken, where one has been there before or ids have been other than numbers."""
+        if self._names is not None:
+            return False
+        new = set(ids)
+        if len(new) < len(ids) or not self._numbers.isdisjoint(new):
+            return False
+        self._numbers |= new
+        return True
+
+    def add(self, name: str) -> bool:
+        """Take in one id; False where it has been there before."""
+        if self._names is None:
+            self._names = set(map(str, self._numbers))
+            self._numbers.clear()
+        if name in self._names:
+            return False
+        self._names.add(name)
+        return True
 
 
 class Rows:
@@ -29,6 +99,35 @@ class Rows:
             for name, field in known.items()
             if field.type is FieldType.RECORD
         }
+
+        #: how most rows become records; None where the profile takes values from inside of others
+        self._plain_rows = None if self._deep else _Plain(entity, self.canonical, self._key, self._relations, self._where)
+
+    def records(self, page: Iterable[Any], seen: Seen | None) -> Sequence[ax.Record | ax.BadRow]:
+        """The rows of a page; those whose id is in ``seen`` are left out, and the others' ids go into it."""
+        rows = page if isinstance(page, list) else list(page)
+        if (alike := self._alike(rows, seen)) is not None:
+            return alike
+        found: list[ax.Record | ax.BadRow] = []
+        for row in rows:
+            record = self.record(row)
+            if seen is None or not isinstance(record, ax.Record) or seen.add(record.id):
+                found.append(record)
+        return found
+
+    def _alike(self, rows: list[Any], seen: Seen | None) -> Sequence[ax.Record | ax.BadRow] | None:
+        """The records of a page whose rows have the same keys and numbers for ids, as most have; None for any other."""
+        reading = self._plain_rows
+        if reading is None or set(map(type, rows)) != {dict} or len(kinds := set(map(tuple, rows))) != 1:
+            return None
+        if (known := reading.known(*kinds)) is None:
+            return None
+        kin, key = known
+        ids = [row[key] for row in rows]
+        if set(map(type, ids)) != {int} or (seen is not None and not seen.numbers(ids)):
+            return None
+        found: Sequence[ax.Record] = LazyRecord.all_of(kin, rows)
+        return found
 
     def sieve(self, field: str, keeps: Callable[[Any], bool]) -> Callable[[Any], bool]:
         """A test of raw rows by their value of ``field``; it keeps what is no row, to be named."""
