@@ -200,6 +200,9 @@ class Sender(Connector[OptionsT], Generic[OptionsT, MessageT]):
 class Source(Connector[OptionsT]):
     """A connector that answers records in canonical fields."""
 
+    #: reads files of this machine: ``check`` may look at its records without --connect
+    local: ClassVar[bool] = False
+
     @abstractmethod
     def entities(self) -> Sequence[str]:
         """The entities that this configured source has (``contacts``, ``invoices`` …)."""

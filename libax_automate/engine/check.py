@@ -13,14 +13,15 @@ from libax_automate.connector import CHANNELS, Actor, Capability, Connector, Ref
 from libax_automate.engine import calendar, schedule
 from libax_automate.engine.compose import channel_of, check_fields
 from libax_automate.engine.errand import options_at_fault
+from libax_automate.engine.preflight import LOCAL, REMOTE, preflight
 from libax_automate.engine.profile.positions import Loc, Positions
 from libax_automate.engine.spec import AppSpec, ModelSpec, Profile, Wording
+from libax_automate.engine.texts import fact, flight_faults, template_faults
 from libax_automate.engine.walltime import local_of
 from libax_automate.engine.workspace import FREE_PLAN, Workspace
 from libax_automate.errors import AutomateError, Problem
 from libax_automate.message import Channel
 from libax_automate.model import Model
-from libax_automate.placeholder import listed
 
 _CAPABILITY = {channel: capability for capability, channel in CHANNELS.items()}
 _PLACED = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
@@ -37,15 +38,18 @@ class Finding:
     warning: bool = False
 
 
-def check_profile(space: Workspace, profile: Profile, *, connect: bool = False) -> list[Finding]:
+def check_profile(space: Workspace, profile: Profile, *, connect: bool = False, texts: list[dict[str, Any]] | None = None) -> list[Finding]:
     """All findings on a loaded profile, in the order of the file.
 
-    Without ``connect`` nothing leaves the machine but what a source needs to say which fields it has. With it every app proves its
-    credentials, and templates kept at a provider are looked up (LX-79, IB-05).
+    Without ``connect`` nothing leaves the machine but what a source needs to say which fields it has, and records are looked at where they
+    are files. With it every app proves its credentials, templates kept at a provider are looked up (LX-79, IB-05), and every source's
+    records are looked at. ``texts`` gets the longest SMS of each model and step (PR-31).
     """
     with ExitStack() as stack:
         check = _Check(space, profile, stack, connect=connect)
         check.run()
+    if texts is not None:
+        texts += check.texts
     found = list(dict.fromkeys(check.found))
     return sorted(found, key=lambda each: (each.problem.path, each.problem.line, each.problem.column))
 
@@ -54,6 +58,7 @@ class _Check:
     def __init__(self, space: Workspace, profile: Profile, stack: ExitStack, *, connect: bool) -> None:
         self.space, self.profile, self.connect = space, profile, connect
         self.found: list[Finding] = []
+        self.texts: list[dict[str, Any]] = []
         self._stack = stack
         self._apps: Mapping[str, AppSpec] = space.apps(profile)
         self._connectors: dict[str, Connector[Any] | None] = {}
@@ -128,7 +133,8 @@ class _Check:
             return
         available = self._source(spec, recipe, loc)
         people = self._people(spec) if available is not None and recipe.entity_name() != "contacts" else None
-        for text in check_fields(spec, recipe, self.profile, available, people=people):
+        wrong = check_fields(spec, recipe, self.profile, available, people=people)
+        for text in wrong:
             key, _, rest = text.partition(": ")
             what, _, hint = text.partition(" → ")
             if hint == "" and "; did you mean" in what:
@@ -143,6 +149,8 @@ class _Check:
         self._ways(spec, recipe, loc)
         self._files(spec, loc)
         self._time(spec, loc)
+        if not wrong:
+            self._preflight(spec, loc)
 
     def _loc(self, spec: ModelSpec, loc: Loc, where: str) -> Loc:
         """The place of a key as :func:`check_fields` names it: ``text``, ``vars[2]``, ``params.name``, ``steps aviso, text``."""
@@ -241,10 +249,14 @@ class _Check:
             able = ", ".join(name for name in self._apps if channel in self._channels(name)) or "none of the apps"
             key = "via" if spec.via == app else "webhook" if spec.webhook == app else "channel"
             self.problem((*place, key), f"{spec.name}: {app!r} ({connector.name}) does not send {channel}", f"{able} can")
-        elif channel is Channel.EMAIL and Capability.ATTACHMENTS not in connector.offers() and (what := self._carried(spec, recipe, wording)):
+        elif (
+            channel is Channel.EMAIL and Capability.ATTACHMENTS not in connector.offers() and (what := self._carried(spec, recipe, wording))
+        ):
             key, thing = what
             able = ", ".join(name for name in self._apps if self._carries(name)) or "none of the apps"
-            self.problem((*place, key), f"{spec.name}: {app!r} ({connector.name}) carries no files, and {thing} goes with it", f"{able} can")
+            self.problem(
+                (*place, key), f"{spec.name}: {app!r} ({connector.name}) carries no files, and {thing} goes with it", f"{able} can"
+            )
         elif wording.template and self.connect:
             self._template(spec, place, channel=channel, connector=connector, app=app, wording=wording)
         if channel is Channel.EMAIL and "no-email" in spec.audience:
@@ -272,30 +284,26 @@ class _Check:
                 self._templates[app, channel] = None
                 self.problem(("apps", app), f"{app}: its templates cannot be listed: {error.message}", error.hint)
         known = self._templates[app, channel]
-        if known is None:
+        for key, what, hint, warning in template_faults(app, wording, known) if known is not None else ():
+            self.problem((*place, *_parts(key)), f"{spec.name}: {what}", hint, warning=warning)
+
+    def _preflight(self, spec: ModelSpec, loc: Loc) -> None:
+        """What the model would say over the records that are there."""
+        source = self._connector(spec.source) if spec.enabled and spec.source is not None and spec.source in self._apps else None
+        if not isinstance(source, Source) or not (self.connect or source.local):
             return
-        # one template may be there in several languages, of which not all are active
-        same = sorted((each for each in known if each.id == wording.template), key=lambda each: not each.active)
-        found = same[0] if same else None
-        given = sum(len(listed(each)) for each in wording.vars)
-        if found is None:
-            close = _near_template(str(wording.template), known)
-            self.problem(
-                (*place, "template"),
-                f"{spec.name}: {app!r} has no template {wording.template!r}",
-                close or f"see: automate apps templates {app}",
-            )
-        elif not found.active:
-            self.problem(
-                (*place, "template"), f"{spec.name}: template {wording.template!r} is not active at {app!r} (LX-79)", "activate it there"
-            )
-        elif found.variables is not None and not wording.params and given != len(found.variables):
-            wants = ", ".join(found.variables) or "none"
-            self.problem(
-                (*place, "vars"),
-                f"{spec.name}: template {wording.template!r} wants {len(found.variables)} values ({wants}), not {given}",
-                "correct vars: as many fields, in the template's order (IC-09)",
-            )
+        texts = {each.id: each.text for (_, channel), known in self._templates.items() if channel is Channel.SMS for each in known or ()}
+        limit = REMOTE if self.connect else LOCAL
+        try:
+            flight = preflight(self.space, self.profile, spec, source, limit=limit, patient=self.connect, templates=texts)
+        except AutomateError as error:
+            self.problem(("apps", str(spec.source)), f"{spec.source}: {error.message}", error.hint)
+            return
+        if flight is None:
+            return
+        for key, what, hint, warning in flight_faults(flight):
+            self.problem(self._loc(spec, loc, key), f"{spec.name}: {what}", hint, warning=warning)
+        self.texts += [fact(self.profile.name, spec.name, each) for each in flight.longest]
 
     def _files(self, spec: ModelSpec, loc: Loc) -> None:
         wordings: list[tuple[Loc, Wording]] = [(loc, spec.wording)]
@@ -386,19 +394,14 @@ class _Check:
             return  # the loader has said what is wrong with a schedule
 
 
-def _near_template(name: str, known: list[Template]) -> str:
-    """What to write instead: a model names a template by its id, whatever it is called."""
-    import difflib
-
-    ids = {each.name: each.id for each in known} | {each.id: each.id for each in known}
-    near = difflib.get_close_matches(name, ids, 1)
-    if not near:
-        return ""
-    guess = "" if near[0] == name else f"did you mean {near[0]!r}?"
-    return guess if ids[near[0]] == near[0] else f'{guess} write its id: template = "{ids[near[0]]}"'.lstrip()
+def _parts(key: str) -> Loc:
+    head, _, name = key.partition(".")
+    return (head, name) if name else (head,)
 
 
-def findings(space: Workspace, *, connect: bool = False) -> Iterator[tuple[Profile, list[Finding]]]:
-    """Every profile in view with what was found."""
+def findings(
+    space: Workspace, *, connect: bool = False, texts: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[Profile, list[Finding]]]:
+    """Every profile in view with what was found; ``texts`` as in :func:`check_profile`."""
     for profile in space.profiles:
-        yield profile, check_profile(space, profile, connect=connect)
+        yield profile, check_profile(space, profile, connect=connect, texts=texts)

@@ -336,6 +336,17 @@ class Composer:
         draft.approve = self._approved[candidate.step]
         return self._timed(draft, candidate, now, slot, recipient=recipient, ruling=ruling)
 
+    def empties(self, candidate: Candidate, *, now: datetime) -> list[tuple[str, str]]:
+        """(key, field) of every part of the wording that needs a value which ``candidate`` has not got: ``("vars[2]", "city")``."""
+        step, recipient = self._steps[candidate.step], _recipient(candidate)
+        if step.fallback:
+            step = self._reaching(step, recipient)
+        if step.wording is None:
+            return []
+        context = self._names.context(step.names, candidate.record, recipient, candidate.extra, self._today(now))
+        prefix = f"steps {candidate.step}, " if candidate.step else ""
+        return [(prefix + key, field) for key, field in step.wording.empties(context) if field not in PLACEHOLDERS]
+
     def _reaching(self, first: _Step, recipient: Record) -> _Step:
         """The first way that leads to an address of the person that may be written to; the first of all where none does."""
         for step in (first, *first.fallback):

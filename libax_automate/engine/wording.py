@@ -8,7 +8,7 @@ from typing import Any
 
 from libax_automate.engine.plaintext import text_source
 from libax_automate.engine.spec import Defaults, Wording
-from libax_automate.errors import TemplateError
+from libax_automate.errors import EmptyValue, TemplateError
 from libax_automate.message import Channel
 from libax_automate.placeholder import field_of, listed
 from libax_automate.template import Sandbox, Template
@@ -65,6 +65,23 @@ class Compiled:
             yield f"vars[{number}]", template
         for name, template in self._params.items():
             yield f"params.{name}", template
+
+    def empties(self, context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """(key, field) of each part that needs a value which is empty; of fields of fields, the first of each part."""
+        for key, template in self._templates():
+            filled = dict(context)
+            while True:
+                try:
+                    template.render(filled)
+                except EmptyValue as error:
+                    yield key, error.field
+                    if filled.get(error.field, "-") == "-":
+                        break
+                    filled[error.field] = "-"  # on to the next
+                except TemplateError:
+                    break  # not for want of a value
+                else:
+                    break
 
     def payload(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """The channel's fields for one person; raises EmptyValue, UnknownField, TemplateError, and NotSayable with the reason."""
