@@ -10,7 +10,9 @@ from typing import Any
 from unittest import mock
 
 from libax_automate.engine import deliver, journal, lane, retry
-from libax_automate.engine.store import apps, database, errors, queue, schema, tasks
+from libax_automate.engine.outbox import Draft
+from libax_automate.engine.paper import Finished
+from libax_automate.engine.store import apps, database, documents, errors, queue, schema, tasks
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 
 _Patch = Callable[[contextlib.ExitStack], None]
@@ -226,3 +228,30 @@ def _counter(stack: contextlib.ExitStack) -> None:
         return start(self, task_id, now)
 
     _set(stack, tasks.Tasks, "start", counted)
+
+
+@_mutation("numbers-taken-when-printed")
+def _taken_when_printed(stack: contextlib.ExitStack) -> None:
+    """A document's number is taken for good when it is printed, before the transaction that keeps it."""
+    looked, kept = documents.Documents.expected, documents.Documents.record
+    using: list[int] = []
+
+    def taken(self: documents.Documents, profile: str, series: str, first: int) -> int:
+        if using:
+            return using[-1]
+        n = looked(self, profile, series, first)
+        with self.db.write() as conn:
+            conn.execute("INSERT OR REPLACE INTO series(profile, name, last) VALUES (?, ?, ?)", (profile, series, n))
+        return n
+
+    def recorded(
+        self: documents.Documents, draft: Draft, *, model_id: int, now: float, ahead: tuple[int, Finished] | None = None
+    ) -> int | None:
+        using[:] = [ahead[0]] if ahead else []
+        try:
+            return kept(self, draft, model_id=model_id, now=now, ahead=ahead)
+        finally:
+            using.clear()
+
+    _set(stack, documents.Documents, "expected", taken)
+    _set(stack, documents.Documents, "record", recorded)
