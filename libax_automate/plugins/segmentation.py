@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,9 +23,14 @@ class SegmentationOptions(ax.Options):
     groups: dict[str, str] = Field(description="Group -> the condition that puts somebody into it.", min_length=1)
     app: str | None = Field(None, description="The app that keeps the groups: its lists, tags or fields.", min_length=1)
     enter: str = Field("list-add", description="The action for who enters a group.", min_length=1)
-    leave: str = Field("list-remove", description="The action for who leaves a group.", min_length=1)
+    leave: Annotated[str, Field(min_length=1)] | Literal[False] = Field(
+        "list-remove", description="The action for who leaves a group; false = the app is told of those who enter alone, once."
+    )
     fields: dict[str, dict[str, str | int]] = Field(
         default_factory=dict, description="Group -> the fields of its actions, such as the list; default: group = its name."
+    )
+    leave_fields: dict[str, dict[str, str | int]] = Field(
+        default_factory=dict, description="Group -> the fields of the action for who leaves, where they are others."
     )
     to: str = Field("email", description="The field by which the app knows a person: email, mobile, id.")
     file: str | None = Field(
@@ -45,7 +50,7 @@ class SegmentationOptions(ax.Options):
                 raise ValueError(f"{name}: {error.message}") from None
         return value
 
-    @field_validator("fields")
+    @field_validator("fields", "leave_fields")
     @classmethod
     def _known(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
         for name in value:
@@ -86,7 +91,8 @@ class Segmentation(ax.Model[SegmentationOptions]):
         """What the app is asked to do."""
         if self.options.app is not None:
             yield "enter", self.options.app, self.options.enter
-            yield "leave", self.options.app, self.options.leave
+            if self.options.leave is not False:
+                yield "leave", self.options.app, self.options.leave
 
     def rolls(self) -> Iterator[tuple[str, str]]:
         """The file, where there is one."""
@@ -105,17 +111,18 @@ class Segmentation(ax.Model[SegmentationOptions]):
             yield ax.Roll(file=options.file, members=members)
         if options.app is None:
             return
-        for to, (person, groups) in wanted.items():
-            for group in groups:
-                sent = run.sent(to)
-                if not _inside(sent, group):
-                    yield self._effect("enter", group, to, person=person, turn=_number(sent.get(f"leave {group}")))
-        for to, known in spoken.items():
+        # first who leaves: where one field of the app says the group, the new one is to stand in it
+        for to, known in spoken.items() if options.leave is not False else ():
             sent = run.sent(to)
             person, groups = wanted.get(to, (known or to, {}))
             for group in options.groups:
                 if group not in groups and _inside(sent, group):
                     yield self._effect("leave", group, to, person=person, turn=_number(sent.get(f"enter {group}")))
+        for to, (person, groups) in wanted.items():
+            for group in groups:
+                sent = run.sent(to)
+                if not _inside(sent, group):
+                    yield self._effect("enter", group, to, person=person, turn=_number(sent.get(f"leave {group}")))
 
     def story(self, run: ax.Run, records: Sequence[ax.Record]) -> Iterator[str]:
         """Which groups a person is in, which not, and what the app has been told."""
@@ -173,14 +180,17 @@ class Segmentation(ax.Model[SegmentationOptions]):
 
     def _effect(self, what: str, group: str, to: str, *, person: str, turn: int) -> ax.Effect:
         options = self.options
-        assert options.app is not None
+        fields = options.fields.get(group, {"group": group})
+        kind: str | bool = options.enter
+        if what == "leave":
+            fields, kind = options.leave_fields.get(group, fields), options.leave
         return ax.Effect(
-            app=options.app,
-            kind=options.enter if what == "enter" else options.leave,
+            app=str(options.app),
+            kind=str(kind),
             to=to,
             # who comes back enters anew: each turn follows upon the message that ended the last one
             occasion=ax.covering([to], turn),
-            fields=options.fields.get(group, {"group": group}),
+            fields=fields,
             person=person,
             step=f"{what} {group}",
             why=f"{what}s {group}",

@@ -93,6 +93,38 @@ def test_only_the_difference_is_done_and_who_comes_back_enters_anew(office: Offi
     assert office.run(24) == []
 
 
+@pytest.mark.req("LX-26")
+def test_a_field_of_the_app_says_the_group_and_the_one_that_is_left_does_not_write_over_the_new(office: Office) -> None:
+    office.profile(
+        "fields = { porto = { list = 7 }, vip = { list = 8 } }",
+        'enter = "contact-update"\nleave = "contact-update"\nfields = { porto = { GRUPO = "porto" }, vip = { GRUPO = "vip" } }\n'
+        'leave_fields = { porto = { GRUPO = "" }, vip = { GRUPO = "" } }',
+    )
+    path = office.home / "profiles.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("city == 'Porto'\", vip", "city == 'Braga'\", vip").replace("[apps.listas]", "[apps.listas]\nconcurrency = 1"),
+        encoding="utf-8",
+    )
+    office.people(ANA)
+    assert office.cli("check", "--db", "a.db").code == 0
+    assert office.cli("run", "--now", "2026-11-20T06:01", "--db", "a.db").code == 0
+    office.people(ANA.replace("Porto", "Braga"))
+    assert office.cli("run", "--now", "2026-11-21T06:01", "--db", "a.db").code == 0
+    office.people(ANA.replace("Porto", "Faro"))
+    assert office.cli("run", "--now", "2026-11-22T06:01", "--db", "a.db").code == 0
+    assert [request.json()["attributes"]["GRUPO"] for request in office.service.requests] == ["vip", "", "porto", ""]
+
+
+def test_an_app_that_cannot_take_anybody_out_is_told_of_those_who_enter_once(office: Office) -> None:
+    office.profile("fields = {", "leave = false\nfields = {")
+    assert len(office.run(20)) == 3
+    office.people(ANA.replace("Porto", "Braga"), RUI, EVA)
+    assert office.run(21) == []
+    office.people(ANA, RUI, EVA)
+    assert office.run(22) == []
+
+
 def test_another_address_takes_the_place_of_the_old_one(office: Office) -> None:
     office.run(20)
     office.people(ANA, RUI, EVA.replace("eva@", "eva.new@"))
