@@ -19,9 +19,9 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE
 @command(app, "list", now=True)
 def list_(session: Session) -> None:
     """Show every model: when it fires, for whom it sends, and how its last task went."""
-    from libax_automate.engine.compose import channel_of
     from libax_automate.engine.explain import next_slot
     from libax_automate.engine.schedule import describe
+    from libax_automate.engine.way import channel_of
     from libax_automate.errors import AutomateError
 
     space = session.space

@@ -11,13 +11,14 @@ from typing import Any
 
 from libax_automate.connector import CHANNELS, Actor, Capability, Connector, Referencer, Sender, Source, Template
 from libax_automate.engine import calendar, schedule
-from libax_automate.engine.compose import channel_of, check_fields
+from libax_automate.engine.compose import check_fields
 from libax_automate.engine.errand import options_at_fault
 from libax_automate.engine.preflight import LOCAL, REMOTE, preflight
 from libax_automate.engine.profile.positions import Loc, Positions
 from libax_automate.engine.spec import AppSpec, ModelSpec, Profile, Wording
 from libax_automate.engine.texts import fact, flight_faults, template_faults
 from libax_automate.engine.walltime import local_of
+from libax_automate.engine.way import channel_of
 from libax_automate.engine.workspace import FREE_PLAN, Workspace
 from libax_automate.errors import AutomateError, Problem
 from libax_automate.message import Channel

@@ -35,6 +35,7 @@ from libax_automate.engine.profile.span import span_of
 from libax_automate.engine.reference import PLACEHOLDERS
 from libax_automate.engine.spec import ModelSpec, Profile, Wording
 from libax_automate.engine.walltime import Slot, instant_of, local_of, midnight
+from libax_automate.engine.way import ChannelsOf, channel_of, says
 from libax_automate.engine.wording import Compiled, NotSayable
 from libax_automate.errors import EmptyValue, ProfileError, TemplateError, UnknownField
 from libax_automate.message import Channel
@@ -44,8 +45,6 @@ from libax_automate.template import Expression, Sandbox
 
 #: (channel, address) → why nothing may be sent there, or None
 Suppressed = Callable[[Channel, str], str | None]
-#: app → the channels it sends by
-ChannelsOf = Callable[[str], frozenset[Channel]]
 #: (step, person, occasion) → what the ledger says of it, or None
 Known = Callable[[str, str, str], str | None]
 #: what is to be paid → the placeholders of its payment references, or why there are none
@@ -59,48 +58,6 @@ _ADDRESS = {
     Channel.WHATSAPP: ("mobile", "mobile", re.compile(r"\+[1-9]\d{5,14}")),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-def channel_of(spec: ModelSpec, profile: Profile, *, step: str = "", channels_of: ChannelsOf | None = None) -> tuple[Channel, str]:
-    """The channel and the app that a model (or one of its steps) sends by; raises ProfileError where none is set.
-
-    ``via``, else the default app of ``channel`` (LX-13); e-mail without one goes over the free plan (LX-15). Without ``channel``, the one
-    that ``via`` sends; else e-mail where the wording has a subject or HTML, or no other channel has a default app. ``channels_of`` answers
-    the channels of an app.
-    """
-    from libax_automate.engine.workspace import FREE_PLAN
-
-    at = next((each for each in spec.steps if each.name == step), None)
-    if spec.webhook is not None:
-        return Channel.WEBHOOK, spec.webhook
-    channel = (at.channel if at else None) or spec.channel
-    via = (at.via if at else None) or spec.via
-    wording = at.wording if at and _says(at.wording) else spec.wording
-    if channel is None:
-        offered = (
-            channels_of(via)
-            if via and channels_of
-            else frozenset(each for each, app in profile.defaults.apps.items() if via in (None, app))
-        )
-        offered = offered & _ADDRESS.keys()
-        if Channel.EMAIL in offered and (len(offered) == 1 or wording.subject or wording.html):
-            channel = Channel.EMAIL
-        elif len(offered) == 1 and not (wording.subject or wording.html):
-            channel = next(iter(offered))
-        elif len(offered) > 1 and via is not None and Channel.EMAIL not in offered:
-            raise ProfileError(f"model {spec.name!r}: {via!r} sends {' and '.join(sorted(offered))}", hint='say which: channel = "sms"')
-        else:
-            channel = Channel.EMAIL
-    app = via or profile.defaults.apps.get(channel) or (FREE_PLAN if channel is Channel.EMAIL else "")
-    if not app:
-        raise ProfileError(
-            f"model {spec.name!r}: no app sends {channel}", hint=f'add {channel} = "APP" to [defaults], or via = "APP" to the model'
-        )
-    return channel, app
-
-
-def _says(wording: Wording) -> bool:
-    return bool(wording.text or wording.html or wording.template)
 
 
 def _inherited(wording: Wording, model: Wording) -> Wording:
@@ -184,8 +141,8 @@ class Composer:
         spec, profile = self._spec, self._profile
         at = next((each for each in spec.steps if each.name == name), None) if name else None
         conditions = self._where.order if self._where else ()
-        wording = _inherited(at.wording, spec.wording) if at is not None and _says(at.wording) else spec.wording
-        if not name and (spec.steps or not self._recipe.messages) and not _says(wording) and spec.webhook is None:
+        wording = _inherited(at.wording, spec.wording) if at is not None and says(at.wording) else spec.wording
+        if not name and (spec.steps or not self._recipe.messages) and not says(wording) and spec.webhook is None:
             # a ladder whose every rung has its own wording has none itself; nor has a recipe that writes to nobody
             return _Step(Channel.EMAIL, "", None, _heads(conditions))
         channel, app = channel_of(spec, profile, step=name, channels_of=channels_of)
@@ -193,7 +150,7 @@ class Composer:
             return _Step(channel, app, None, _heads(conditions))
         if by is not None:
             channel, app = by, self._default_app(by, name)
-        if not _says(wording):
+        if not says(wording):
             raise ProfileError(f"model {spec.name!r} has no message", hint="add text = …, html = … or template = …")
         if wording.template and (by is not None or ((at.fallback if at else ()) or spec.fallback)):
             wording = self._either(wording, name, by)

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libax_automate.engine.compose import Composer, catalogue_of, channel_of, check_fields, fields_used
+from libax_automate.engine.compose import Composer, catalogue_of, check_fields, fields_used
 from libax_automate.engine.hours import Hours
 from libax_automate.engine.outbox import Draft, Verdict, dump
 from libax_automate.engine.plaintext import text_source
 from libax_automate.engine.spec import Defaults, ModelSpec, Profile, Quiet, StepSpec, Wording
 from libax_automate.engine.walltime import Slot
+from libax_automate.engine.way import channel_of
 from libax_automate.errors import ProfileError, TemplateError
 from libax_automate.message import Channel
 from libax_automate.model import Candidate
