@@ -27,6 +27,8 @@ from libax_automate.record import Query, Record
 
 #: records of a model that are looked at, where the source is a file and where it is asked over the network
 LOCAL, REMOTE = 5_000, 20_000
+#: as the wording says it of a person
+_OVER = re.compile(r"text is \d+ characters, max_chars is ")
 _NUMBERED = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
 
 
@@ -63,6 +65,8 @@ class Tally:
     #: how many it would go to, those who lack something included
     people: int = 0
     missing: dict[tuple[str, str], Missing] = field(default_factory=dict)
+    #: how many have a text longer than ``max_chars``, by the key of that, and the first of them
+    over: dict[str, Missing] = field(default_factory=dict)
     #: a text that cannot be made of somebody's record: (person, error)
     broken: tuple[str, TemplateError] | None = None
 
@@ -169,6 +173,11 @@ class _Look:
             tally.people += 1
             if draft.channel is Channel.SMS:
                 self._measure(draft)
+            return
+        if _OVER.match(draft.reason):
+            tally.people += 1
+            key = f"steps {draft.step}, max_chars" if draft.step else "max_chars"
+            tally.over.setdefault(key, Missing(key, draft.reason, draft.person, candidate.record.where)).number += 1
             return
         # of all the reasons, an empty value is the wording's: it begins with the field's name
         if draft.reason.partition(" ")[0] not in self._fields:

@@ -107,6 +107,9 @@ def flight_faults(flight: Flight) -> Iterator[Fault]:
         example = f"{missing.person}{f' ({missing.where})' if missing.where else ''}"
         instead = f"fill it in, or write what stands for it: {{{{ {missing.field} or '…' }}}}"
         yield missing.key, f"{missing.field} is empty for {who}, such as {example}: no message can be made", instead, True
+    for over in tally.over.values():
+        who = _of(over.number, tally, now=tally is flight.now)
+        yield over.key, f"too long for {who}, such as {over.person} ({over.field}): they are left out", "shorten the text", True
     for longest in flight.longest:
         if longest.size.segments > 1 or longest.characters > _ONE:
             yield _long(longest)

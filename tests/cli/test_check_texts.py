@@ -143,6 +143,17 @@ def test_more_than_160_characters_are_named_and_an_sms_that_fits_is_no_finding(o
     assert (found["items"], found["texts"][0]["characters"], found["texts"][0]["segments"]) == ([], 159, 1)
 
 
+@pytest.mark.req("PR-31")
+def test_what_is_longer_than_160_characters_with_its_values_filled_in_does_not_leave(office: Office) -> None:
+    office.write('max_chars = 160\ntext = "{{ first_name }} ' + "x" * 150 + '"', person(1, name="Ana"), person(2, name="Bartholomew"))
+    (said,) = what(office.check())
+    assert said.startswith(
+        "parabens: too long for 1 of the 2 people it would go to now, such as 2 (text is 162 characters, max_chars is 160)"
+    )
+    plan = office.cli("plan", "parabens", "--json", "--now", NOW).json
+    assert [(item["person"], item["verdict"]) for item in plan["items"]] == [("1", "send"), ("2", "excluded")]
+
+
 def test_the_length_is_that_of_people_whose_day_is_another_too(office: Office) -> None:
     office.write('text = "{{ first_name }}"', person(1, name="Ana"), person(2, name="x" * 161, born="1980-05-05"))
     assert office.check()["texts"][0]["person"] == "2"

@@ -19,7 +19,6 @@ TABLE = (
 )
 
 
-@pytest.mark.req("PR-31")
 def test_every_letter_of_the_default_alphabet_takes_one_place() -> None:
     assert sum(map(len, TABLE)) == 127
     for letter in "".join(TABLE):
@@ -40,7 +39,6 @@ def test_what_portuguese_texts_have_beyond_it_needs_ucs2(letter: str) -> None:
     assert size_of(f"Ol{letter}") == Size(Encoding.UCS2, 3, 1, letter)
 
 
-@pytest.mark.req("PR-31")
 @pytest.mark.parametrize(
     ("text", "units", "segments"),
     [
