@@ -21,7 +21,9 @@ EVE, LISBON, SAO_PAULO = "2026-12-23T12:00Z", "2026-12-24T09:31Z", "2026-12-24T1
 def agency(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The example's folder with the keys that the second client handed over."""
     folder = home / "agencia"
-    shutil.copytree(ROOT / "examples" / "agencia", folder, ignore=shutil.ignore_patterns("saida", "para-a-agencia", "chaves", "*.db"))
+    shutil.copytree(
+        ROOT / "examples" / "agencia", folder, ignore=shutil.ignore_patterns("saida", "para-a-agencia", "chaves", "grupos.csv", "*.db")
+    )
     for profile in (folder / "profiles").glob("*.toml"):
         profile.chmod(0o600)
     keys = folder / "profiles" / "estudio-serra" / "chaves"
@@ -92,6 +94,27 @@ def test_the_agency_gets_the_list_of_those_who_agreed_and_of_nobody_else(agency:
     ]
 
 
+@pytest.mark.req("LX-26")
+def test_the_groups_of_a_campaign_change_with_the_customers_and_not_otherwise(agency: Path, cli: Cli) -> None:
+    run(cli, EVE)
+    run(cli, LISBON)
+    groups = agency / "profiles" / "otica-mondego" / "grupos.csv"
+    lines = groups.read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0::4] + line.split(",")[5:] for line in lines[1:]] == [
+        ["1", "autorizados", "2026-12-24"],
+        ["3", "autorizados", "2026-12-24"],
+        ["6", "autorizados", "2026-12-24"],
+        ["1", "coimbra", "2026-12-24"],
+        ["6", "coimbra", "2026-12-24"],
+    ]
+    customers = agency / "profiles" / "otica-mondego" / "clientes.csv"
+    text = customers.read_text(encoding="utf-8")
+    customers.write_text(text.replace("sim;Lousã", "sim;Coimbra"), encoding="utf-8")
+    run(cli, "2026-12-25T09:31Z")
+    assert "3,Clara Nobre,clara.nobre@example.com,+351910000103,coimbra,2026-12-25" in groups.read_text(encoding="utf-8").splitlines()
+    assert set(lines) < set(groups.read_text(encoding="utf-8").splitlines())
+
+
 @pytest.mark.req("LX-72")
 def test_the_keys_that_were_handed_over_reach_the_clients_gateway_alone(agency: Path, cli: Cli, automate_service: Service) -> None:
     profile = agency / "profiles" / "estudio-serra.toml"
@@ -142,7 +165,7 @@ def test_tasks_are_counted_by_client(agency: Path, cli: Cli) -> None:
     counted = {
         item["profile"]: item["tasks"] for item in cli("tasks", "counter", "--db", "a.db", "--json", "--now", SAO_PAULO).json["items"]
     }
-    assert counted == {"otica-mondego": 2, "estudio-serra": 2}
+    assert counted == {"otica-mondego": 3, "estudio-serra": 2}
 
 
 def test_a_mistake_in_one_clients_file_does_not_stop_another_that_is_run_by_itself(agency: Path, cli: Cli) -> None:

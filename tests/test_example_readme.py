@@ -25,7 +25,9 @@ def commands(name: str) -> list[str]:
 def copied(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name = str(request.param)
     folder = home / name
-    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("saida", "para-a-agencia", "chaves", "*.db", "*.pdf"))
+    shutil.copytree(
+        ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("saida", "para-a-agencia", "chaves", "grupos.csv", "*.db", "*.pdf")
+    )
     for profile in folder.rglob("*.toml"):
         profile.chmod(0o600)
     if name == "agencia":

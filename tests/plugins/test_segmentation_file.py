@@ -100,9 +100,10 @@ def test_the_file_is_its_owners_alone_and_nothing_is_left_beside_it(office: Offi
 
 
 def test_a_name_that_is_a_formula_is_defused_and_remembered(office: Office) -> None:
-    office.people("=1+1,=HYPERLINK(1),ana@example.com,,Porto,en\n")
+    office.people("=1+1,=HYPERLINK(1),ana@example.com,910000001,Porto,en\n", '12,"+351+cmd|x",,,Porto,en\n')
     office.run(20)
-    assert office.file.read_text(encoding="utf-8").splitlines()[1] == "'=1+1,'=HYPERLINK(1),ana@example.com,,porto,2026-11-20"
+    lines = office.file.read_text(encoding="utf-8").splitlines()
+    assert lines[1:] == ["12,'+351+cmd|x,,,porto,2026-11-20", "'=1+1,'=HYPERLINK(1),ana@example.com,+351910000001,porto,2026-11-20"]
     before = office.file.read_bytes()
     office.run(21)
     assert office.file.read_bytes() == before
