@@ -19,8 +19,8 @@ from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import AutomateError
 
-#: finished attempts wait this long for company before they are committed, in seconds
-_LINGER = 0.003
+#: finished attempts wait this long for company before they are committed, in seconds; where a commit takes longer, twice as long as that
+_LINGER, _LINGER_MOST = 0.003, 0.05
 #: while calls are out, look around this often
 _LOOK = 0.25
 #: with ``on_recipient_error = "skip"``: so many refusals in a row, or more than so many of the last hundred, stop it after all
@@ -57,6 +57,7 @@ class Delivery:
         #: credentials whose back-off a success has already forgotten
         self._calm: set[int] = set()
         self._finished = 0
+        self._linger = _LINGER
         self._journal = Journal(space.db_path)
         self._gate = Gatekeeper(space)
         self._recheck = Recheck(space, self._gate)
@@ -168,7 +169,7 @@ class Delivery:
         self._wake.clear()
         if not any(lane.ripe() for lane in busy):
             # a lone early answer: a few milliseconds more gather its neighbours into the same commit
-            self._wake.wait(_LINGER)
+            self._wake.wait(self._linger)
             self._wake.clear()
 
     def _pause(self, patience: float) -> float | None:
@@ -192,6 +193,7 @@ class Delivery:
         finished = [(lane, lane.take()) for lane in self._lanes.values() if lane.done]
         outcomes = [outcome for _, taken in finished for outcome in taken]
         claimed: list[tuple[Lane, list[Claimed]]] = []
+        began = self.clock.monotonic()
         try:
             with self.store.write():
                 self._settle_all(outcomes)
@@ -204,6 +206,7 @@ class Delivery:
             # a commit that failed may have reached the disk all the same: what it claimed was never handed over, and that is known too
             self._save([*outcomes, *(Outcome(row, End.RELEASED) for _, rows in claimed for row in rows)])
             raise
+        self._linger = min(max(_LINGER, 2 * (self.clock.monotonic() - began)), _LINGER_MOST)
         return claimed
 
     def _open_lanes(self) -> None:
