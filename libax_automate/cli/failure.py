@@ -116,5 +116,6 @@ def _json(session: Session, code: int, kind: str, message: str, hint: str, findi
 
 def _write(text: str) -> None:
     with contextlib.suppress(OSError):
-        sys.stderr.write(text)
+        # what a file or a customer is called does not steer a terminal
+        sys.stderr.write("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
         sys.stderr.flush()

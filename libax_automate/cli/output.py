@@ -15,6 +15,8 @@ from typing import Any
 
 #: what moves a terminal's cursor or rings its bell does not come out of a customer's name
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+#: the same, where the text itself has lines and tabs
+_STEERING = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
 #: below this a table that does not fit is stacked, field by field
 _NARROW = 72
 #: a cell of so many characters is not broken
@@ -98,7 +100,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line of the answer; nothing with ``--json``."""
         if not self.json:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{_STEERING.sub(' ', text)}\n")
 
     def raw(self, text: str) -> None:
         """A document as the answer, as it is."""
@@ -177,10 +179,12 @@ class Output:
     def say(self, text: str) -> None:
         """A line of talk on stderr; not under ``--json``, whose reader has the answer."""
         if not self.json:
-            sys.stderr.write(f"{text}\n")
+            self.warn(text)
 
     def warn(self, text: str) -> None:
-        """A line on stderr that is worth reading whatever the format of the answer."""
+        """A line on stderr that is worth reading whatever the format of the answer; nothing in it is invisible or steers a terminal."""
+        if not text.isprintable():
+            text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
         sys.stderr.write(f"{text}\n")
 
     def detail(self, text: str, verbose: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from tests.harness.runner import ROOT
 
 SECRET = "canary-5f0e9c1b7d"
+_SECRETS = (b"password =", b"headers =", b"url =")
 
 
 def judge(path: Path, environ: dict[str, str]) -> None:
@@ -82,6 +83,8 @@ def main(seconds: int, folder: Path) -> None:
     environ = {"CANARY": "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="}
 
     def one(data: bytes) -> None:
+        if any(SECRET.encode() in line and not line.startswith(_SECRETS) for line in data.splitlines()):
+            return  # what stands where no secret belongs, as the name of a connector, is told
         path.write_bytes(data)
         judge(path, environ)
 

@@ -211,6 +211,17 @@ def judge(cli: Cli, home: Path, count: int, seed: int, figure: Figure) -> None:
     assert refused > count // 3
 
 
+def test_what_a_file_is_called_steers_no_terminal(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the sweep: a path that is named in a finding, with all that may stand in a path."""
+    monkeypatch.setenv("CANARY", "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=")
+    (home / "profiles.toml").write_text(PROFILE.replace("people.csv", "peo\\tple\\u202e\\ufeff\\u001b[31m.csv"), encoding="utf-8")
+    (home / "profiles.toml").chmod(0o600)
+    done = cli("check")
+    assert done.code == 78, done
+    assert "[31m.csv" in done.err
+    assert all(line.isprintable() for line in done.err.splitlines())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_mutated_profile_breaks_the_program(seed: int, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, figure: Figure) -> None:
     monkeypatch.setenv("CANARY", "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=")
