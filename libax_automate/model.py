@@ -72,7 +72,7 @@ class Stationery:
     series: str | None = None
     #: the series starts again each year (``NP 2026/7``); False = never (``NP 7``)
     yearly: bool = True
-    #: the number a series begins with
+    #: the number with which the first series begins; those of later years begin with 1
     first: int = 1
     #: digits that a number has at least
     digits: int = 1

@@ -71,7 +71,8 @@ def info(session: Session) -> None:
 @command(app)
 def check(session: Session) -> int:
     """Prove that the database is sound (0), or say what is damaged (74)."""
-    problems = _existing(session).db.problems()
+    store = _existing(session)
+    problems = store.db.problems() or [*store.documents.problems()]
     if session.out.json:
         session.out.object({"items": [{"what": each} for each in problems], "sound": not problems})
     elif not problems:

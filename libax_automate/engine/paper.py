@@ -28,9 +28,10 @@ class Paper:
     """A document without its number. The same number always makes the same bytes."""
 
     profile: str
-    #: numbers count within it, without gaps
+    #: numbers count within it, without gaps: the stem, and of a yearly one the year
     series: str
-    #: the first number of the series, where it has none yet
+    stem: str
+    #: the first number of all, where no series of the stem has one yet; later years begin with 1
     first: int
     #: how a number of the series is written
     written: Callable[[int], str]

@@ -117,6 +117,7 @@ class Press:
         return Paper(
             profile=self._profile.name,
             series=f"{self._series} {day.year}" if stationery.yearly else self._series,
+            stem=self._series,
             first=stationery.first,
             written=partial(_written, self._series, day.year if stationery.yearly else None, stationery.digits),
             day=day,

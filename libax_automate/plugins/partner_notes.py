@@ -51,7 +51,7 @@ class PartnerNotesOptions(ax.Options):
         description="Name of the series of numbers; default: the model's name.",
     )
     restart: Literal["year", "never"] = Field("year", description="Whether the series starts again each year.")
-    first_number: int = Field(1, ge=1, description="The number a series begins with.")
+    first_number: int = Field(1, ge=1, description="The number with which the first year begins; later ones begin with 1.")
     digits: int = Field(1, ge=1, le=12, description="Digits that a number has at least.")
 
 

@@ -154,7 +154,7 @@ def test_a_refused_message_leaves_neither_gap_nor_double(broker: Broker, cli: Cl
     assert (last.number, str(last.total)) == ("NP 2027/1", "10.00")
 
 
-def test_a_void_note_keeps_its_number_and_gives_back_its_commissions(broker: Broker, cli: Cli) -> None:
+def test_a_void_note_keeps_its_number_and_the_next_run_notes_its_commissions_again(broker: Broker, cli: Cli) -> None:
     run(cli, SEEN)
     run(cli, FIRST)
     done = cli("documents", "void", "NP 2026/2", "--reason", "wrong rate", "--json")
@@ -164,11 +164,14 @@ def test_a_void_note_keeps_its_number_and_gives_back_its_commissions(broker: Bro
     assert cli("documents", "show", "NP 2026/2", "--json").json["records"] == []
     broker.commissions["3"] = "18,FT 2026/120,2026-11-21,100.00,5,4.00,EUR"
     broker.write()
-    run(cli, SECOND)
-    documents = broker.documents()
-    assert [(each.number, str(each.total), each.reason) for each in documents if each.person == "18"] == [
-        ("NP 2026/2", "4.99", "wrong rate"), ("NP 2027/1", "4.00", ""),
+    assert cli("models", "run", "notas", "--now", "2026-12-03T10:00").code == 0
+    assert [(each.number, str(each.total), each.period, each.reason) for each in broker.documents() if each.person == "18"] == [
+        ("NP 2026/2", "4.99", "2026-11", "wrong rate"), ("NP 2026/4", "4.00", "2026-11", ""),
     ]  # fmt: skip
+    run(cli, "2026-12-03T10:05")
+    assert len(broker.mails()) == 4
+    assert cli("models", "run", "notas", "--now", "2026-12-04T10:00").code == 0
+    assert len(broker.documents()) == 4
     states = {item["number"]: item["state"] for item in cli("documents", "list", "--json").json["items"]}
     assert states["NP 2026/2"] == "void"
     assert cli("documents", "regenerate", "NP 2026/2").code == 0
@@ -234,6 +237,24 @@ def test_a_file_that_is_not_what_was_printed_is_not_given_out(broker: Broker, cl
     assert done.code == 74
     assert "checksum" in done.err
     assert not (home / "x.pdf").exists()
+    sound = cli("db", "check")
+    assert sound.code == 74
+    assert "NP 2026/1: its checksum differs" in sound.err
+
+
+def test_db_check_tells_of_a_number_that_is_missing(broker: Broker, cli: Cli) -> None:
+    import sqlite3
+
+    run(cli, SEEN)
+    run(cli, FIRST)
+    assert cli("db", "check").code == 0
+    with sqlite3.connect(broker.db) as conn:
+        conn.execute("DELETE FROM document_records WHERE document_id = 2")
+        conn.execute("DELETE FROM documents WHERE n = 2")
+    conn.close()
+    done = cli("db", "check")
+    assert done.code == 74
+    assert "no document has a number between 1 and 3" in done.err
 
 
 def test_series_digits_first_number_and_a_second_model(broker: Broker, cli: Cli) -> None:
@@ -249,6 +270,16 @@ def test_series_digits_first_number_and_a_second_model(broker: Broker, cli: Cli)
     numbers = [document.number for document in broker.documents()]
     assert numbers[:3] == ["NP 0118", "NP 0119", "NP 0120"]
     assert numbers[3:] == ["OUTRAS 2026/1", "OUTRAS 2026/2", "OUTRAS 2026/3"]
+
+
+def test_a_yearly_series_begins_where_the_old_program_stopped_and_the_next_year_with_one(broker: Broker, cli: Cli) -> None:
+    broker.options = "first_number = 40"
+    broker.commissions["8"] = "17,FT 8,2026-12-08,,,8.00,EUR"
+    broker.write()
+    run(cli, SEEN)
+    run(cli, FIRST)
+    run(cli, SECOND)
+    assert [document.number for document in broker.documents()] == ["NP 2026/40", "NP 2026/41", "NP 2026/42", "NP 2027/1"]
 
 
 @pytest.mark.req("LX-30")

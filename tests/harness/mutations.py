@@ -11,7 +11,7 @@ from unittest import mock
 
 from libax_automate.engine import deliver, journal, lane, retry
 from libax_automate.engine.outbox import Draft
-from libax_automate.engine.paper import Finished
+from libax_automate.engine.paper import Finished, Paper
 from libax_automate.engine.store import apps, database, documents, errors, queue, schema, tasks
 from libax_automate.engine.store.rows import AppState, Claimed, End, Outcome
 
@@ -236,12 +236,12 @@ def _taken_when_printed(stack: contextlib.ExitStack) -> None:
     looked, kept = documents.Documents.expected, documents.Documents.record
     using: list[int] = []
 
-    def taken(self: documents.Documents, profile: str, series: str, first: int) -> int:
+    def taken(self: documents.Documents, paper: Paper) -> int:
         if using:
             return using[-1]
-        n = looked(self, profile, series, first)
+        n = looked(self, paper)
         with self.db.write() as conn:
-            conn.execute("INSERT OR REPLACE INTO series(profile, name, last) VALUES (?, ?, ?)", (profile, series, n))
+            conn.execute("INSERT OR REPLACE INTO series(profile, name, last) VALUES (?, ?, ?)", (paper.profile, paper.series, n))
         return n
 
     def recorded(

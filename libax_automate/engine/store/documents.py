@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from libax_automate.engine.outbox import Draft
-from libax_automate.engine.paper import Finished
+from libax_automate.engine.paper import Finished, Paper
 from libax_automate.engine.store.database import Database
 from libax_automate.errors import AutomateError, StoreError
 
@@ -89,10 +89,13 @@ class Documents:
 
     # -- made ----------------------------------------------------------------------------------------------------------
 
-    def expected(self, profile: str, series: str, first: int) -> int:
-        """The number that the series gives next, if nobody takes it before."""
-        last = self.db.value("SELECT last FROM series WHERE profile = ? AND name = ?", (profile, series))
-        return first if last is None else int(last) + 1
+    def expected(self, paper: Paper) -> int:
+        """The number that a document's series gives next, if nobody takes it before."""
+        last = self.db.value("SELECT last FROM series WHERE profile = ? AND name = ?", (paper.profile, paper.series))
+        if last is not None:
+            return int(last) + 1
+        others = self.db.rows("SELECT name FROM series WHERE profile = ?", (paper.profile,))
+        return 1 if any(name.rpartition(" ")[0] == paper.stem or name == paper.stem for (name,) in others) else paper.first
 
     def record(self, draft: Draft, *, model_id: int, now: float, ahead: tuple[int, Finished] | None = None) -> int | None:
         """Take the next number and keep the document of a draft, whose payload is then the numbered one; its id.
@@ -108,7 +111,7 @@ class Documents:
             for each in paper.records
         ):
             return None
-        n = self.expected(paper.profile, paper.series, paper.first)
+        n = self.expected(paper)
         conn.execute(
             "INSERT INTO series(profile, name, last) VALUES (?, ?, ?) ON CONFLICT(profile, name) DO UPDATE SET last = excluded.last",
             (paper.profile, paper.series, n),
@@ -191,19 +194,24 @@ class Documents:
             )
         return Kept(str(name), bytes(content), str(digest))
 
-    def gaps(self, profile: str | None = None) -> Iterator[tuple[str, str, int]]:
-        """(profile, series, n) of each number that no document has, between the first and the last of its series: there are none."""
+    def problems(self) -> Iterator[str]:
+        """What is wrong with them, in words: numbers that no document has, and files that are not what was printed. Nothing ever is."""
         last: tuple[str, str, int] | None = None
-        for owner, series, n in self.db.rows("SELECT profile, series, n FROM documents ORDER BY profile, series, n"):
-            if last is not None and last[:2] == (owner, series) and profile in (None, owner):
-                yield from ((owner, series, missing) for missing in range(last[2] + 1, n))
-            last = (owner, series, n)
+        for profile, series, n, number, content, digest in self.db.conn.execute(
+            "SELECT profile, series, n, number, content, sha256 FROM documents ORDER BY profile, series, n"
+        ):
+            if last is not None and last[:2] == (profile, series) and last[2] + 1 != n:
+                yield f"documents: {profile}, series {series}: no document has a number between {last[2]} and {n}"
+            if hashlib.sha256(content).hexdigest() != digest:
+                yield f"documents: {profile}, {number}: its checksum differs from the one it was sent with"
+            last = (profile, series, n)
 
     # -- voided --------------------------------------------------------------------------------------------------------
 
     def void(self, document_id: int, reason: str, now: float) -> bool:
         """Declare a document void: it keeps its number, and its records may come onto another. False if it is void already.
 
+        Its message keeps its place in the ledger under another occasion, so that the next run may say the same of the right document.
         Raises AutomateError while its message may yet leave.
         """
         with self.db.write() as conn:
@@ -222,5 +230,6 @@ class Documents:
                 )
             conn.execute("UPDATE documents SET voided_at = ?, reason = ? WHERE id = ?", (now, reason, document_id))
             conn.execute("DELETE FROM document_records WHERE document_id = ?", (document_id,))
+            conn.execute("UPDATE messages SET occasion = occasion || ' void ' || ? WHERE id = ?", (number, message))
             conn.execute("INSERT INTO operations(at, verb, target, detail) VALUES (?, 'void', ?, ?)", (now, number, reason))
             return True

@@ -85,7 +85,7 @@ class Spool:
                 continue
             n = following.get(paper.series)
             if n is None:
-                n = documents.expected(paper.profile, paper.series, paper.first)
+                n = documents.expected(paper)
             following[paper.series] = n + 1
             self._ahead[place] = n, paper.finish(paper.written(n))
 
