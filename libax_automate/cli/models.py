@@ -39,8 +39,9 @@ def list_(session: Session) -> None:
             slot = next_slot(space, profile, spec)
             items.append(
                 {
-                    "model": spec.name, "profile": profile.name, "use": spec.use, "enabled": on, "schedule": describe(spec.schedule),
-                    "source": spec.source, "channel": str(channel or ""), "app": sender, "audience": list(spec.audience),
+                    "model": spec.name, "profile": profile.name, "use": spec.use, "description": spec.description, "enabled": on,
+                    "schedule": describe(spec.schedule), "source": spec.source, "channel": str(channel or ""), "app": sender,
+                    "audience": list(spec.audience),
                     "next": instant(slot.instant) if slot else None, "last": f"T{last.id}" if last else None,
                     "last_slot": last.slot if last else None, "last_state": str(last.state) if last else None,
                 }
@@ -53,6 +54,8 @@ def list_(session: Session) -> None:
         Column("channel"),
     ]
     columns += [Column("app"), Column("next", show=lambda text: local(text, session.zone)), Column("last"), Column("last_state", "state")]
+    if any(item["description"] for item in items):
+        columns.append(Column("description"))
     if len(space.profiles) > 1:
         columns.insert(0, Column("profile"))
     session.out.items(items, columns, empty="no models")

@@ -86,7 +86,9 @@ def plan(
             for draft in samples(space, profile, spec, steps):
                 page.sample(draft)
             title = f"{profile.name}: {spec.name}"
-            write_page(html, page.html(title=title, subtitle=made.moment.slot.local.strftime("%Y-%m-%d %H:%M")))
+            when = made.moment.slot.local.strftime("%Y-%m-%d %H:%M")
+            about = {each.name: each.description for each in spec.steps}
+            write_page(html, page.html(title=title, subtitle=" · ".join(filter(None, (when, spec.description))), about=about))
             out.say(f"written: {html}")
         for row in made.bad_rows:
             out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")

@@ -165,6 +165,8 @@ class StepSpec:
     wording: Wording = field(default_factory=Wording)
     #: its messages wait until a person approves them
     approve: bool = False
+    #: what it is for, in the profile's own words
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +213,8 @@ class ModelSpec:
     brake: float | None = None
     #: only people who agreed hear from it
     consent: bool = False
+    #: what it is for, in the profile's own words (IB-04)
+    description: str = ""
     line: int = 1
     column: int = 1
 

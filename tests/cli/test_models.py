@@ -11,7 +11,7 @@ from tests.conftest import Cli
 def test_models_are_listed_with_their_schedule_and_way(business: Business, cli: Cli) -> None:
     items = {item["model"]: item for item in cli("models", "list", "--now", NOW, "--json").json["items"]}
     assert items["birthday-sms"] | {"last": None} == {
-        "model": "birthday-sms", "profile": "padaria", "use": "birthday", "enabled": True, "schedule": "09:35 daily", "source": "people",
+        "model": "birthday-sms", "profile": "padaria", "use": "birthday", "description": "", "enabled": True, "schedule": "09:35 daily", "source": "people",
         "channel": "sms", "app": "sms", "audience": ["person"], "next": "2026-12-25T09:35:00Z", "last": None, "last_slot": None,
         "last_state": None,
     }  # fmt: skip

@@ -261,6 +261,7 @@ Params = Annotated[
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
 ]  # fmt: skip
 Subject = Annotated[str, Field(max_length=998)]
+Described = Annotated[str, Field(max_length=300, pattern=r"^[^\r\n]*$")]
 
 
 class Keys(BaseModel):
@@ -367,6 +368,7 @@ class ModelKeys(WordingKeys):
     start: Day | None = Field(None, description="First day.")
     end: Day | None = Field(None, description="Last day.")
     enabled: bool = Field(True, description="false = does not run.")
+    description: Described | None = Field(None, description="What it is for, in a line; lists and pages show it.")
     audience: Audience = Field((), description="All words must hold: " + ", ".join(AUDIENCE) + ".")
     where: str | None = Field(None, description="Condition over the record's fields, such as city == 'Porto' and age >= 18.")
     webhook: str | None = Field(None, description="Webhook app that gets the list instead of people getting messages.")
@@ -391,4 +393,5 @@ class StepKeys(WordingKeys):
 
     stage: Number | None = Field(None, min_length=1, max_length=64, description="The step's name, unique in its model.")
     name: Number | None = Field(None, min_length=1, max_length=64, description="The step's name, where it is not the stage's.")
+    description: Described | None = Field(None, description="What it is for, in a line; lists and pages show it.")
     approve: bool = Field(False, description="The step's messages wait for `automate approve`.")

@@ -86,6 +86,7 @@ def _model(scope: Scope, name: str, raw: Mapping[str, Any], loc: Loc, defaults: 
         approve=keys.approve,
         brake=keys.brake,
         consent=keys.consent,
+        description=keys.description or "",
         line=line,
         column=column,
     )
@@ -142,6 +143,7 @@ def _steps(scope: Scope, raw: Any, loc: Loc, recipe: type[Any] | None) -> tuple[
             via=keys.via,
             wording=_wording(scope, keys, here),
             approve=keys.approve if "approve" in item else grave,
+            description=keys.description or "",
         )
     return tuple(steps.values())
 
