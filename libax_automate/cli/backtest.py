@@ -22,6 +22,11 @@ app = noun()
 _DAYS = 35
 _BAR = 40
 _NAMED = 20
+#: weeks that are shown one by one, in a terminal and on a page; beyond, months are
+_WEEKS_LINES, _WEEKS_PAGE = 60, 30
+#: people who had paid that are named on a page
+_CASES = 200
+_NUMBERS = frozenset({"messages"})
 #: reasons of each kind that are named in a terminal
 _REASONS = 10
 
@@ -100,32 +105,48 @@ def _models(session: Session, given: list[str]) -> tuple[Profile, list[ModelSpec
 
 
 def _chart(session: Session, days: list[tuple[date, int]]) -> None:
-    bars = days if len(days) <= _DAYS else _weeks(days)
+    word, bars = _bars(days, _WEEKS_LINES)
     most = max((count for _, count in bars), default=0) or 1
-    word = "day" if bars is days else "week of"
-    rows = [{word: day.isoformat(), "messages": count, "": "█" * round(_BAR * count / most)} for day, count in bars]
+    rows = [{word: label, "messages": count, "": "█" * round(_BAR * count / most)} for label, count in bars]
     session.out.table(rows, [Column(word), Column("messages", right=True), Column("")])
 
 
-def _weeks(days: list[tuple[date, int]]) -> list[tuple[date, int]]:
-    weeks: dict[date, int] = {}
+def _bars(days: list[tuple[date, int]], weeks: int) -> tuple[str, list[tuple[str, int]]]:
+    """Day by day, in a longer period week by week, beyond so many ``weeks`` month by month."""
+    if len(days) <= _DAYS:
+        return "day", [(day.isoformat(), count) for day, count in days]
+    by_month = len(days) > 7 * weeks
+    found: dict[str, int] = {}
     for day, count in days:
-        monday = day - timedelta(days=day.weekday())
-        weeks[monday] = weeks.get(monday, 0) + count
-    return list(weeks.items())
+        label = f"{day:%Y-%m}" if by_month else (day - timedelta(days=day.weekday())).isoformat()
+        found[label] = found.get(label, 0) + count
+    return "month" if by_month else "week of", list(found.items())
 
 
 def _page(found: Replayed, days: list[tuple[date, int]], title: str, subtitle: str) -> str:
-    from libax_automate.engine.page import chart, document, table
+    from libax_automate.engine.page import chart, counts, document, sample, sums, table
 
-    sections = [("Messages per day", chart([(day, count) for day, count in days if count] or days[:1]))]
+    figures = [
+        ("", found.messages, "messages"), ("", len(found.people), "people"), ("excluded", found.reasons.total(), "left out"),
+        ("held", found.held.total(), "later"),
+    ]  # fmt: skip
+    word, bars = _bars(days, _WEEKS_PAGE)
+    sections = [("", sums(figures)), (f"Messages by {word.removesuffix(' of')}", chart(word, bars))]
+    for heading, counted in (("By model", found.models), ("By step", found.steps), ("By app", found.apps)):
+        if len(counted) > 1:
+            rows = [(name or "the message itself", f"{number:,}") for name, number in counted.most_common()]
+            sections.append((heading, table(("", "messages"), rows, kind="few", right=_NUMBERS)))
     if found.people:
-        rows = [(name or person, str(count)) for (person, name), count in found.people.most_common(_NAMED)]
-        sections.append(("Written to most", table(("person", "messages"), rows)))
+        rows = [(name or person, f"{count:,}") for (person, name), count in found.people.most_common(_NAMED)]
+        sections.append(("Written to most", table(("person", "messages"), rows, kind="few", right=_NUMBERS)))
     if found.after_paid:
-        cases = [(str(day), name or person, step) for day, person, name, step in found.after_paid[:200]]
-        sections.append(("To people who had paid", table(("day", "person", "step"), cases)))
+        cases = [(str(day), name or person, step) for day, person, name, step in found.after_paid[:_CASES]]
+        more = f'<p class="sub">… and {len(found.after_paid) - _CASES:,} more.</p>' if len(found.after_paid) > _CASES else ""
+        sections.append(("To people who had paid", table(("day", "person", "step"), cases) + more))
     if found.reasons:
-        sections.append(("Left out", table(("reason", "times"), [(reason, str(count)) for reason, count in found.reasons.most_common(20)])))
-    told = f"{found.messages} messages to {len(found.people)} people, {subtitle}. {'; '.join(found.notes)}"
-    return document(title=title, subtitle=told, sections=sections)
+        sections.append(("Why some hear nothing", counts(found.reasons)))
+    if found.held:
+        sections.append(("Why some hear later", counts(found.held)))
+    sections += [("", sample(draft)) for draft in found.samples.values()]
+    told = f"{subtitle}. {found.runs:,} runs" + "".join(f"; {note}" for note in found.notes)
+    return document(title=title, subtitle=f"{told}.", sections=sections)

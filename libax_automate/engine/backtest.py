@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+from libax_automate.engine.outbox import Draft
 from libax_automate.engine.plan import classes_of
 from libax_automate.engine.replay import Memory, Replay, Word
 from libax_automate.engine.spec import ModelSpec, Profile
@@ -24,6 +25,8 @@ _DAY = timedelta(days=1)
 #: different reasons that are told apart
 _REASONS = 1000
 _OTHER = "other reasons"
+#: messages that are kept to be shown
+_SAMPLES = 50
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Replayed:
     held: Counter[str] = field(default_factory=Counter)
     #: messages that would have gone out about something that was paid by then: (day, person, name, step)
     after_paid: list[tuple[date, str, str, str]] = field(default_factory=list)
+    #: one message of each step by each channel, of the first person who would have got it
+    samples: dict[tuple[str, str, str], Draft] = field(default_factory=dict)
     runs: int = 0
     bad_rows: int = 0
     notes: list[str] = field(default_factory=list)
@@ -58,6 +63,9 @@ class Replayed:
         self.models[draft.model] += 1
         self.steps[draft.step] += 1
         self.apps[draft.app] += 1
+        key = (draft.model, draft.step, str(draft.channel))
+        if key not in self.samples and len(self.samples) < _SAMPLES:
+            self.samples[key] = draft
         if word.paid:
             self.after_paid.append((word.day, draft.person, draft.name, draft.step))
 

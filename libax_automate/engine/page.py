@@ -1,29 +1,48 @@
-"""One self-contained page that shows a plan or a backtest to somebody who has no terminal."""
+"""One self-contained page that shows a plan or a backtest to somebody who has no terminal: on a screen, on a telephone, on paper."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.segments import size_of
+from libax_automate.message import Channel
 
 #: people listed by name; beyond, they are counted
 _LISTED = 500
 #: different reasons that are counted; only the most frequent are shown
-_REASONS = 10_000
+_REASONS, _SHOWN = 10_000, 20
 
 _STYLE = """
-body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:#1d2329;background:#fff;margin:2rem auto;max-width:62rem;padding:0 1rem}
-h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p.sub{color:#5a6572;margin:0 0 1.5rem}
-.sums{display:flex;gap:1rem;flex-wrap:wrap}.sums div{border:1px solid #d8dee4;border-radius:8px;padding:.6rem 1rem;min-width:7rem}
-.sums b{display:block;font-size:1.6rem}table{border-collapse:collapse;width:100%;font-size:.93rem}
-th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e6eaee;vertical-align:top}th{color:#5a6572;font-weight:600}
-td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{background:#2f6f9f;height:.8rem;border-radius:2px;min-width:1px}
-pre,iframe{border:1px solid #d8dee4;border-radius:8px;background:#f7f9fb;padding:.8rem;white-space:pre-wrap;width:100%;box-sizing:border-box}
-.excluded{color:#9a3412}.held{color:#92640a}.send{color:#20713f}@media(prefers-color-scheme:dark){body{background:#15191d;color:#e6eaee}
-th,p.sub{color:#9fb0bf}.sums div,pre,iframe{border-color:#37424c;background:#1d2329}th,td{border-color:#2b343c}}
+:root{--ink:#1d2329;--soft:#5a6572;--line:#d8dee4;--fine:#e6eaee;--wash:#f7f9fb;--paper:#fff;--bar:#2f6f9f;--no:#9a3412;--wait:#92640a;--yes:#20713f}
+@media screen and (prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#9fb0bf;--line:#37424c;--fine:#2b343c;--wash:#1d2329;--paper:#15191d;
+--bar:#6aa9d8;--no:#f0a080;--wait:#e0b866;--yes:#7fcf9d}}
+*{box-sizing:border-box}
+body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:var(--ink);background:var(--paper);
+margin:2rem auto;max-width:62rem;padding:0 1rem}
+h1{font-size:1.5rem;line-height:1.25;margin:0 0 .2rem;overflow-wrap:anywhere}
+h2{font-size:1.1rem;line-height:1.3;margin:2rem 0 .5rem;overflow-wrap:anywhere}
+p.sub{color:var(--soft);margin:0 0 1rem}h2+p.sub{margin:-.3rem 0 .5rem}.sample p.sub{margin:.3rem 0}
+.sums{display:grid;grid-template-columns:repeat(auto-fit,minmax(6.2rem,1fr));gap:.7rem;margin:1.2rem 0}
+.sums div{border:1px solid var(--line);border-radius:8px;padding:.5rem .8rem}
+.sums b{display:block;font-size:1.6rem;line-height:1.3;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%;font-size:.93rem}
+th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--fine);vertical-align:top;overflow-wrap:break-word}
+th{color:var(--soft);font-weight:600;overflow-wrap:normal}td:first-child,th:first-child{padding-left:0}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}.d{white-space:nowrap;overflow-wrap:normal}
+.few{width:auto;min-width:min(24rem,100%)}td.w{width:70%;vertical-align:middle}
+.bar{background:var(--bar);height:.8rem;border-radius:2px;min-width:1px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+pre,iframe,ol.values{border:1px solid var(--line);border-radius:8px;background:var(--wash);padding:.8rem;width:100%;margin:.5rem 0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}ol.values{padding-left:2.4rem}iframe{background:#fff;resize:vertical}
+.who td:nth-child(2){overflow-wrap:anywhere}td.excluded,td.held,td.send{white-space:nowrap}
+.excluded{color:var(--no)}.held{color:var(--wait)}.send{color:var(--yes)}
+@media screen and (max-width:40rem){body{margin:1.2rem auto}.four{grid-template-columns:1fr 1fr}
+.who thead{display:none}.who tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
+.who td{display:block;border:0;padding:.05rem 0}.who td:first-child{font-weight:600}.who td:empty{display:none}td.w{width:50%}}
+@media print{@page{margin:16mm}body{margin:0;max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}
+tr,pre,ol.values,iframe,.sums,.few,.sample:not(.tall){break-inside:avoid}iframe{resize:none}thead{display:table-header-group}}
 """
 
 
@@ -33,6 +52,7 @@ class Page:
     def __init__(self) -> None:
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._waits: Counter[str] = Counter()
         self._rows: list[tuple[str, str, str, str, str]] = []
         self._samples: dict[tuple[str, str], Draft] = {}
         self._further: list[Draft] = []
@@ -40,10 +60,11 @@ class Page:
     def add(self, draft: Draft) -> None:
         """One person of the plan."""
         self._verdicts[draft.verdict] += 1
-        if draft.verdict is Verdict.EXCLUDED:
-            if draft.reason in self._reasons or len(self._reasons) < _REASONS:
-                self._reasons[draft.reason] += 1
-        else:
+        if draft.verdict is not Verdict.SEND:
+            reasons = self._reasons if draft.verdict is Verdict.EXCLUDED else self._waits
+            if draft.reason in reasons or len(reasons) < _REASONS:
+                reasons[draft.reason] += 1
+        if draft.verdict is not Verdict.EXCLUDED:
             self._samples.setdefault((draft.step, str(draft.channel)), draft)
         if len(self._rows) < _LISTED:
             self._rows.append((draft.name or draft.person, draft.to, str(draft.channel or ""), str(draft.verdict), draft.reason))
@@ -57,80 +78,120 @@ class Page:
         """What a step that reaches nobody in this plan would say."""
         self._further.append(draft)
 
-    def html(self, *, title: str, subtitle: str) -> str:
-        """The page, with no reference to anything outside itself."""
-        parts = [_head(title, subtitle), '<div class="sums">']
-        for verdict, words in ((Verdict.SEND, "to send"), (Verdict.HELD, "held"), (Verdict.EXCLUDED, "excluded")):
-            parts.append(f'<div class="{verdict}"><b>{self._verdicts[verdict]}</b>{words}</div>')
-        parts.append("</div>")
+    def html(self, *, title: str, subtitle: str, about: Mapping[str, str] | None = None) -> str:
+        """The page, with no reference to anything outside itself; ``about`` has the profile's own words for its steps."""
+        said = about or {}
+        words = ((Verdict.SEND, "to send"), (Verdict.HELD, "held"), (Verdict.EXCLUDED, "excluded"))
+        parts = [_head(title, subtitle), sums([(str(verdict), self._verdicts[verdict], word) for verdict, word in words])]
         if self._reasons:
-            parts.append("<h2>Why some hear nothing</h2>" + _counts(self._reasons.most_common(20)))
-        for draft in [*self._samples.values(), *self._further]:
-            step, channel = draft.step, str(draft.channel or "")
-            if not channel:
-                continue  # a line of a file has no words
-            parts.append(
-                f"<h2>{escape(step or 'The message')} by {escape(channel)}, as {escape(draft.name or draft.person)} would get it</h2>"
-            )
-            if draft in self._further:
-                parts.append('<p class="sub">Nobody is at this step in this plan.</p>')
-            if draft.subject:
-                parts.append(f"<p><b>{escape(draft.subject)}</b></p>")
-            if draft.payload.get("html"):
-                # sandboxed without scripts, forms or its own origin: a template's HTML shows, and does nothing
-                parts.append(
-                    f'<iframe sandbox="" title="sample" height="420" srcdoc="{escape(str(draft.payload["html"]), quote=True)}"></iframe>'
-                )
-            parts.append(f"<pre>{escape(draft.text)}</pre>")
-        parts.append("<h2>Who</h2>" + table(("name", "address", "channel", "verdict", "reason"), self._rows))
+            parts.append("<h2>Why some hear nothing</h2>" + counts(self._reasons))
+        if self._waits:
+            parts.append("<h2>Why some hear later</h2>" + counts(self._waits))
+        parts += [sample(draft, said.get(draft.step, "")) for draft in self._samples.values()]
+        parts += [sample(draft, said.get(draft.step, ""), "Nobody is at this step in this plan.") for draft in self._further]
+        if self._rows:
+            parts.append("<h2>Who</h2>" + table(("name", "address", "channel", "verdict", "reason"), self._rows, kind="who"))
         if (rest := self._verdicts.total() - len(self._rows)) > 0:
-            parts.append(f"<p>… and {rest} more.</p>")
-        return "".join([*parts, "</body></html>"])
+            parts.append(f'<p class="sub">… and {rest:,} more.</p>')
+        return "".join([*parts, "</main></body></html>"])
 
 
-def chart(days: Sequence[tuple[date, int]]) -> str:
-    """Messages per day as bars, for a page."""
-    most = max((count for _, count in days), default=0) or 1
+def sample(draft: Draft, *notes: str) -> str:
+    """What one person would read; nothing where there are no words to read."""
+    if not draft.channel or draft.channel is Channel.ACTION:
+        return ""
+    parts = [
+        f"<h2>{escape(draft.step or 'The message')} by {escape(draft.channel)}, as {escape(draft.name or draft.person)} would get it</h2>"
+    ]
+    parts += [f'<p class="sub">{escape(note)}</p>' for note in notes if note]
+    if draft.subject:
+        parts.append(f"<p><b>{escape(draft.subject)}</b></p>")
+    payload = draft.payload
+    if payload.get("html"):
+        # sandboxed without scripts, forms or its own origin: a template's HTML shows, and does nothing
+        height = min(600, 180 + 30 * str(payload.get("text") or "").count("\n"))
+        parts.append(f'<iframe sandbox="" title="sample" height="{height}" srcdoc="{escape(str(payload["html"]), quote=True)}"></iframe>')
+    if payload.get("text"):
+        parts.append(f"<pre>{escape(str(payload['text']))}</pre>")
+        if draft.channel is Channel.SMS:
+            size = size_of(str(payload["text"]))
+            parts.append(f'<p class="sub">{len(str(payload["text"]))} characters, {size.segments} SMS ({size.encoding})</p>')
+    elif payload.get("template"):
+        parts.append(f'<p class="sub">The provider\'s template {escape(str(payload["template"]))}, filled with:</p>{_values(draft)}')
+    elif not payload.get("html"):
+        parts.append(f"<pre>{escape(draft.text)}</pre>")
+    return f'<section class="sample{" tall" if payload.get("html") else ""}">{"".join(parts)}</section>'
+
+
+def _values(draft: Draft) -> str:
+    params = draft.payload.get("params") or {}
+    if params:
+        return table(("variable", "value"), [(str(name), str(value)) for name, value in params.items()], kind="few")
+    values = "".join(f"<li>{escape(str(value))}</li>" for value in draft.payload.get("vars") or ())
+    return f'<ol class="values">{values}</ol>' if values else ""
+
+
+def chart(word: str, bars: Sequence[tuple[str, int]]) -> str:
+    """Messages over time as bars, one a row: ``word`` is what a row stands for."""
+    most = max((count for _, count in bars), default=0) or 1
     rows = "".join(
-        f'<tr><td>{day.isoformat()}</td><td class="n">{count}</td><td style="width:70%"><div class="bar" style="width:{100 * count / most:.1f}%">'
-        "</div></td></tr>"
-        for day, count in days
+        f'<tr><td class="d">{escape(label)}</td><td class="n">{count:,}</td>'
+        f'<td class="w">{_bar(100 * count / most) if count else ""}</td></tr>'
+        for label, count in bars
     )
-    return f"<table><tr><th>day</th><th>messages</th><th></th></tr>{rows}</table>"
+    return f'<table><thead><tr><th>{escape(word)}</th><th class="n">messages</th><th></th></tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _bar(percent: float) -> str:
+    return f'<div class="bar" style="width:{percent:.1f}%"></div>'
 
 
 def document(*, title: str, subtitle: str, sections: Iterable[tuple[str, str]]) -> str:
-    """A page of sections, (heading, HTML)."""
-    body = "".join(f"<h2>{escape(heading)}</h2>{content}" for heading, content in sections)
-    return f"{_head(title, subtitle)}{body}</body></html>"
+    """A page of sections, (heading, HTML); one without a heading stands by itself."""
+    body = "".join((f"<h2>{escape(heading)}</h2>" if heading else "") + content for heading, content in sections)
+    return f"{_head(title, subtitle)}{body}</main></body></html>"
 
 
 def _head(title: str, subtitle: str) -> str:
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
     return (
-        f'<!DOCTYPE html><html><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
-        f'<body><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>'
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f'<body><main><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>'
     )
 
 
-def _counts(rows: Iterable[tuple[str, int]]) -> str:
-    cells = "".join(f'<tr><td class="n">{count}</td><td>{escape(what)}</td></tr>' for what, count in rows)
-    return f"<table>{cells}</table>"
+def sums(figures: Iterable[tuple[str, int, str]]) -> str:
+    """The figures that matter, side by side: (class, number, words)."""
+    cells = [f'<div class="{kind}"><b>{number:,}</b>{escape(words)}</div>' for kind, number, words in figures]
+    return f'<div class="sums{" four" if len(cells) == 4 else ""}">{"".join(cells)}</div>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of plain texts, escaped."""
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+def counts(reasons: Counter[str]) -> str:
+    """Reasons by how often, the most frequent of them."""
+    rows = [(f"{number:,}", what) for what, number in reasons.most_common(_SHOWN)]
+    cells = "".join(f'<tr><td class="n">{number}</td><td>{escape(what)}</td></tr>' for number, what in rows)
+    rest = reasons.total() - sum(number for _, number in reasons.most_common(_SHOWN))
+    more = f'<p class="sub">… and {rest:,} for other reasons.</p>' if rest else ""
+    return f'<table class="few"><tbody>{cells}</tbody></table>{more}'
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", right: frozenset[str] = frozenset()) -> str:
+    """Rows of plain texts, escaped; numbers of the columns named in ``right`` stand below each other."""
+    marks = ["n" if each in right else "d" if each == "day" else "" for each in heads]
+    head = "".join(f"<th{_class(mark)}>{escape(each)}</th>" for each, mark in zip(heads, marks, strict=True))
     body = "".join(
-        "<tr>" + "".join(f'<td class="{escape(cell) if cell in _WORDS else ""}">{escape(cell)}</td>' for cell in row) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{_class(cell if cell in _WORDS else mark)}>{escape(cell)}</td>" for cell, mark in zip(row, marks, strict=True))
+        + "</tr>"
         for row in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<table{_class(kind)}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(text: str) -> str:
-    return f'<td class="{text}">{text}</td>' if text in _WORDS else f"<td>{escape(text)}</td>"
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
 
 
 _WORDS = frozenset(str(each) for each in Verdict)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.test_guards import Shop
 from tests.conftest import Cli
+from tests.engine.test_page import Closed
 
 PEOPLE = "1,Ana,1980-03-10,ana@example.com,Porto,\n2,Rui,1990-03-10,rui@example.com,Lisboa,\n3,Eva,1970-03-12,,Porto,\n"
 
@@ -162,6 +163,20 @@ def test_why_people_are_held_back_is_told_in_the_terminal_and_on_the_page(shop: 
     assert "7 left out, 0 later" in done.out
     assert "capped: 1 per 3d; expires before it may be said" in done.out
     assert "capped: 1 per 3d; expires before it may be said" in Path("b.html").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_figures_bars_and_a_message_of_each_model(shop: Shop, cli: Cli) -> None:
+    _mondays(shop)
+    for last, word, bars in (("2025-03-31", "day", 31), ("2025-06-30", "week of", 19), ("2025-12-31", "month", 10)):
+        done = cli("backtest", "parabens", "aviso", "--from", "2025-03-01", "--to", last, "--html", "b.html", "--db", "a.db")
+        assert done.code == 0, done.err
+        page = Path("b.html").read_text(encoding="utf-8")
+        Closed(page)
+        chart = page[page.index(f"<th>{word}</th>") :].partition("</table>")[0]
+        assert chart.count("<tr>") == bars
+        assert "Parabéns, Ana!" in page
+        assert "Um aviso, Ana." in page
+    assert "<b>91</b>messages" in page
 
 
 def test_models_of_two_profiles_are_not_replayed_together(shop: Shop, cli: Cli) -> None:
