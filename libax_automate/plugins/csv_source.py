@@ -88,7 +88,6 @@ class CsvSource(Source[CsvOptions]):
     title = "CSV files: contacts, invoices, deals and any other entity"
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SOURCE})
     local = True
-    local = True
     limits = "A file is read anew by every run; a million rows take about a second."
 
     def __init__(self, options: CsvOptions, place: Place | None = None) -> None:
