@@ -94,16 +94,20 @@ def run(
     """Make one pass: due models, tasks, queue, send; then exit.
 
     Without a terminal it is silent when all is well (0); when something needs a person (3) it prints what is new.
+    Of several profiles those with nothing wrong have their pass; what is wrong with the others is said at the end (78).
     """
     if loop:
         return _loop(session, model)
     from libax_automate.engine.run import run_pass
 
     with stoppable() as stop, session.out.progress("sending") as progress:
-        result = run_pass(session.space, model=model, stop=stop.event, progress=progress)
+        result = run_pass(session.sound_space, model=model, stop=stop.event, progress=progress)
     show(session, result)
     if stop.code:
         return stop.code
+    if session.sound_space.broken is not None:
+        # the others have had their pass
+        raise session.sound_space.broken
     return NEEDS_PERSON if result.halted or result.needs_person else 0
 
 
@@ -116,7 +120,7 @@ def _loop(session: Session, model: str | None) -> int:
         raise UsageError("--loop serves every model", hint="leave --model away; `automate models disable MODEL` takes one out")
     session.out.say("on duty; Ctrl-C ends it")
     with stoppable() as stop, _reloadable() as reload:
-        run_loop(session.reopen, stop=stop.event, report=lambda result: _news(session, result), reload=reload)
+        run_loop(lambda: session.reopen(sound=True), stop=stop.event, report=lambda result: _news(session, result), reload=reload)
     # a service that is told to stop and stops has done well
     return 0 if stop.signal == signal.SIGTERM else stop.code
 

@@ -84,9 +84,17 @@ class Session:
     @property
     def space(self) -> Workspace:
         """The workspace with its profiles; raises ProfileError with every finding."""
+        return self._opened(sound=False)
+
+    @property
+    def sound_space(self) -> Workspace:
+        """The workspace with the profiles that nothing is wrong with; raises ProfileError where there is none."""
+        return self._opened(sound=True)
+
+    def _opened(self, *, sound: bool) -> Workspace:
         if self._space is None or not self._space.profiles:
             self.close()
-            self._space = self.reopen()
+            self._space = self.reopen(sound=sound)
             for profile in self._space.profiles:
                 for warning in profile.warnings:
                     self.out.detail(warning, self.verbose)
@@ -101,11 +109,11 @@ class Session:
             self._space = self._ready(Workspace((), database_path(self.db, self.environ)))
         return self._space
 
-    def reopen(self) -> Workspace:
-        """A workspace with the profiles as they are now, which the caller closes; time goes on as it did."""
+    def reopen(self, *, sound: bool = False) -> Workspace:
+        """A workspace with the profiles as they are now (``sound``: those with nothing wrong), which the caller closes; time goes on as it did."""
         from libax_automate.engine.workspace import Workspace
 
-        return self._ready(Workspace.open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ))
+        return self._ready(Workspace.open(profiles=self.profiles, profile=self.profile, db=self.db, environ=self.environ, sound=sound))
 
     def _ready(self, space: Workspace) -> Workspace:
         self.journal.hide(space.redactor)

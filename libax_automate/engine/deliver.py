@@ -27,6 +27,8 @@ _LOOK = 0.25
 _BREAK_ROW, _BREAK_SHARE = 5, 10
 #: a halted account is probed again after this many seconds
 _PROBE_AFTER = 300.0
+#: what a profile that is not in view was sending is left for that profile's own run, for so many seconds
+_OWN_RUN = 86_400.0
 #: a source that could not be re-asked is asked again after this many seconds
 _ASK_AGAIN = 60.0
 
@@ -107,11 +109,16 @@ class Delivery:
             if (rows := orphans.pop(app_id, None)) is not None and (lane := self._lane(profile, app, app_id)) is not None:
                 lane.resolve(rows, again=self._may_send(app_id, self.space.now()))
         self._settle_until_idle()
-        # apps that are no longer in any profile, or whose connector does not load: nobody can be asked
+        # apps that are no longer in their profile: nobody can be asked
         cause = "the process ended while this was being sent"
-        lost = [Outcome(row, End.IN_DOUBT, cls="in_doubt", cause=cause, cause_key=cause) for rows in orphans.values() for row in rows]
+        gone = [row for app_id, rows in orphans.items() for row in rows if self._is_ours(app_id, row)]
+        lost = [Outcome(row, End.IN_DOUBT, cls="in_doubt", cause=cause, cause_key=cause) for row in gone]
         if lost:
             self._settle(lost)
+
+    def _is_ours(self, app_id: int, row: Claimed) -> bool:
+        """Whether this run decides on an orphan. Another profile's own run can ask its provider; if none comes for a day, nobody will."""
+        return self._gate.app(app_id).profile in self.space.names or row.started_at + _OWN_RUN < self.space.now()
 
     def _probe(self) -> None:
         """Account errors clear themselves when the connector's own check passes again."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libax_automate.engine import duty
 from libax_automate.engine.lock import RunLock
+from libax_automate.engine.redact import secrets_of
 from libax_automate.engine.run import RunResult, guard, one_pass
 from libax_automate.engine.schedule import next_fire
 from libax_automate.engine.store.rows import AppState
@@ -69,6 +70,8 @@ def run_loop(
     A profile that has become wrong is reported and the last good one stays in force. Holds the run lock all along.
     """
     space = reopen()
+    if space.broken is not None:
+        space.log.error("not on duty for what cannot be used:\n%s", space.broken)
     space.store  # noqa: B018 - opens (and brings up to date) the file before the lock beside it
     lock = RunLock(space.db_path)
     lock.acquire(space.clock.now())
@@ -126,6 +129,16 @@ def _reloaded(
             error,
         )
         return space, timetable, False
+    if fresh.broken is not None:
+        # each stays as it was last good, while its file is there
+        there, anew = set(space.sources() if space.sources is not None else ()), {each.path for each in fresh.profiles}
+        kept = tuple(each for each in space.profiles if each.path in there - anew and each.name not in fresh.names)
+        space.log.error(
+            "profiles have changed and cannot be used%s:\n%s", ", their last good ones stay in force" if kept else "", fresh.broken
+        )
+        fresh.profiles += kept
+        for each in kept:
+            fresh.redactor.add(secrets_of(each))
     fresh.adopt(space)
     return fresh, Timetable(fresh), True
 

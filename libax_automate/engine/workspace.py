@@ -20,6 +20,7 @@ from libax_automate.plugins.catalogue import Catalogue, default_catalogue
 
 if TYPE_CHECKING:
     from libax_automate.engine.store import Store
+    from libax_automate.errors import ProfileError
     from libax_automate.model import Model
 
 #: the app that sends e-mail where none is set as default (LX-15)
@@ -52,6 +53,8 @@ class Workspace:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("libax_automate"))
     #: looks for the profile files anew, for who stays: one that is put into the folder later is a change as well
     sources: Callable[[], list[Path]] | None = None
+    #: what is wrong with the profiles that are not in view for it
+    broken: ProfileError | None = None
     _store: Store | None = None
 
     @classmethod
@@ -64,16 +67,26 @@ class Workspace:
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        sound: bool = False,
     ) -> Workspace:
-        """Find and load the profiles (all, or the one named ``profile``); raises ProfileError with every finding."""
-        from libax_automate.engine.profile import find_profiles, load_profiles
+        """Find and load the profiles (all, or the one named ``profile``); raises ProfileError with every finding.
+
+        ``sound``: those with nothing wrong, if there is any, and the findings in ``broken``: one client's mistake stops no other's work.
+        """
+        from libax_automate.engine.profile import find_profiles, sound_profiles
 
         env = dict(os.environ) if environ is None else environ
         catalogue = default_catalogue()
         where = cwd or Path.cwd()
         paths = find_profiles(profiles, env, where)
-        loaded = load_profiles(paths, catalogue, env) if profile is None else _one(profile, paths, catalogue, env)
-        space = cls(loaded, database_path(db, env), catalogue, clock or SystemClock())
+        error = None
+        if profile is None:
+            loaded, error = sound_profiles(paths, catalogue, env)
+            if error is not None and not (sound and loaded):
+                raise error
+        else:
+            loaded = _one(profile, paths, catalogue, env)
+        space = cls(loaded, database_path(db, env), catalogue, clock or SystemClock(), broken=error)
         space.sources = lambda: find_profiles(profiles, env, where)
         for each in loaded:
             space.redactor.add(secrets_of(each))

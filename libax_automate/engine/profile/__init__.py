@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from libax_automate.engine.profile.build import load_profiles
+from libax_automate.engine.profile.build import load_profiles, sound_profiles
 from libax_automate.engine.profile.find import find_profiles
 from libax_automate.engine.profile.span import span_of
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from libax_automate.engine.profile.schema import profile_schema as profile_schema
     from libax_automate.engine.profile.starter import write_starter as write_starter
 
-__all__ = ["find_profiles", "load_profiles", "profile_schema", "span_of", "write_starter"]
+__all__ = ["find_profiles", "load_profiles", "profile_schema", "sound_profiles", "span_of", "write_starter"]
 
 
 def __getattr__(name: str) -> Any:

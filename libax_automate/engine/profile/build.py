@@ -36,14 +36,24 @@ def load_profiles(paths: Iterable[Path], plugins: Plugins, environ: Mapping[str,
     ``plugins`` finds connector and model classes, ``environ`` answers ``{ env = … }``. Raises ProfileError with every problem of
     every file, each with path, line and column and no secret in it; never anything else, whatever the files hold.
     """
+    profiles, error = sound_profiles(paths, plugins, environ)
+    if error is not None:
+        raise error
+    return profiles
+
+
+def sound_profiles(paths: Iterable[Path], plugins: Plugins, environ: Mapping[str, str]) -> tuple[tuple[Profile, ...], ProfileError | None]:
+    """The profiles with nothing wrong, and what is wrong with the others. Of two that share a name neither is sound: they would share a queue."""
     problems: list[Problem] = []
     profiles: list[Profile] = []
     names: dict[str, Path] = {}
+    twice: set[str] = set()
     for path in paths:
         file = read_profile(path)
         profile = _profile(file, plugins, environ) if file.parsed else None
         if profile is not None:
             if profile.name in names:
+                twice.add(profile.name)
                 file.findings.problem(
                     ("name",),
                     f"{names[profile.name]} is called {shown(profile.name)} too",
@@ -55,14 +65,15 @@ def load_profiles(paths: Iterable[Path], plugins: Plugins, environ: Mapping[str,
         problems += found
         if profile is not None and not found:
             profiles.append(_with_warnings(profile, warnings))
-    if problems:
-        count = len(problems)
-        raise ProfileError(
-            f"{count} problem{'s' if count > 1 else ''} in the profile: {problems[0]}",
-            hint="correct it, then `automate check`",
-            problems=tuple(problems),
-        )
-    return tuple(profiles)
+    if not problems:
+        return tuple(profiles), None
+    count = len(problems)
+    error = ProfileError(
+        f"{count} problem{'s' if count > 1 else ''} in the profile: {problems[0]}",
+        hint="correct it, then `automate check`",
+        problems=tuple(problems),
+    )
+    return tuple(profile for profile in profiles if profile.name not in twice), error
 
 
 def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) -> Profile:
