@@ -62,6 +62,10 @@ bench *ARGS:
 soak *ARGS:
     pytest -q -m soak --timeout=0 {{ ARGS }}
 
+# small changes to the state machine, one at a time: which of them does no test notice? just mutate retry errors
+mutate *ARGS:
+    nice -n 19 python -m tests.mutate {{ ARGS }}
+
 # the contract tests of one connector or model: just contract webhook
 contract NAME *ARGS:
     #!/usr/bin/env bash
