@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -258,3 +260,36 @@ def test_a_configuration_is_checked_whole_before_it_acts_and_cancelled_if_it_is_
     (task,) = [task for task in cli("tasks", "list", "--json").json["items"] if task["model"] == "errado"]
     assert task["state"] == "failed"
     assert "primeiro" in task["reason"]
+
+
+@pytest.mark.req("LX-70")
+def test_the_same_model_serves_a_business_that_keeps_its_customers_elsewhere(
+    office: Callable[[str], Mailbox], gateway: Service, cli: Cli, home: Path
+) -> None:
+    """Another management software, with its own database and its own names for things: the model's table is word for word the same."""
+    pytest.importorskip("libax_connector_sql", reason="the sql connector's package is not installed")
+    model = """
+[models.sms]
+use = "birthday"
+source = "crm"
+channel = "sms"
+at = "09:45"
+text = "Parabéns, {{ first_name }}!"
+"""
+    office(model)
+    path = home / "profiles.toml"
+    text = path.read_text(encoding="utf-8")
+    query = "SELECT codigo AS id, nome AS name, nome_curto AS first_name, telemovel AS mobile, nascimento AS birth_date FROM clientes"
+    changed = text.replace(
+        'connector = "csv"\ncontacts = "people.csv"', f'connector = "sql"\nurl = "sqlite:///erp.db"\ncontacts = "{query}"'
+    )
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+    with closing(sqlite3.connect(home / "erp.db")) as erp, erp:
+        erp.execute("CREATE TABLE clientes (codigo INTEGER PRIMARY KEY, nome TEXT, nome_curto TEXT, telemovel TEXT, nascimento DATE)")
+        erp.execute("INSERT INTO clientes VALUES (71, 'Eva Reis', 'Eva', '+351910000071', '1990-12-24')")
+        erp.execute("INSERT INTO clientes VALUES (72, 'Rui Costa', 'Rui', '+351910000072', '1990-12-25')")
+    cli("run", "--now", BEFORE)
+    done = cli("run", "--now", DAY)
+    assert done.code == 0, done.err
+    assert texts(gateway) == [{"para": "+351910000071", "texto": "Parabéns, Eva!"}]

@@ -156,7 +156,7 @@ def test_a_day_on_which_nothing_sends_is_named(birthdays: Path, cli: Cli) -> Non
 # the ladder
 
 
-@pytest.mark.req("IC-06", "IC-07", "IC-09", "IC-10", "IC-11", "IC-12", "IC-13", "IC-14", "IC-15", "IC-16", "IC-26")
+@pytest.mark.req("IC-01", "IC-06", "IC-07", "IC-09", "IC-10", "IC-11", "IC-12", "IC-13", "IC-14", "IC-15", "IC-16", "IC-26")
 def test_a_debt_climbs_the_whole_ladder_in_business_days(ladder: Path, cli: Cli, run: Run) -> None:
     """Due on Friday 9 October; 12 October, 2 and 20 November are holidays in São Paulo."""
     for day in ("10-05", "10-06", "10-13", "10-14", "10-20", "10-21", "10-29", "10-30", "11-13", "11-16", "12-07", "12-08"):
