@@ -137,7 +137,8 @@ class _Track:
     previous: datetime
     #: what it said: record -> step -> message
     said: dict[str, dict[str, Sent]] = field(default_factory=dict)
-    ledger: set[tuple[str, str, str]] = field(default_factory=set)
+    #: hashes of (step, person, occasion), 64 bits each: two of a million are alike once in forty million times
+    ledger: set[int] = field(default_factory=set)
     #: the records that its documents speak of: id -> number
     documented: dict[str, str] = field(default_factory=dict)
 
@@ -213,7 +214,7 @@ class Replay:
             if not draft.known:
                 found.left_out[folded(draft.reason)] += 1
             return None
-        key = (draft.step, draft.person, draft.occasion)
+        key = hash((draft.step, draft.person, draft.occasion))
         if key in track.ledger:
             return None
         at = draft.not_before or slot.instant
