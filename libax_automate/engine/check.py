@@ -161,7 +161,9 @@ class _Check:
         index = next((number for number, step in enumerate(spec.steps) if step.name == match["step"]), None)
         wording = spec.wording if index is None else spec.steps[index].wording
         place: Loc = loc if index is None else (*loc, "steps", index)
-        key = f"{match['key']}_file" if match["key"] in {"text", "html"} and getattr(wording, match["key"]) is None else match["key"]
+        key = match["key"]
+        if key in {"text", "html"} and getattr(wording, key) is None:
+            key = "template" if wording.template else f"{key}_file"
         if match["number"]:
             return (*place, key, int(match["number"]) - 1)
         return (*place, key, match["name"]) if match["name"] else (*place, key)

@@ -12,14 +12,14 @@ class GalleryOptions(ax.Options):
     """It needs none."""
 
 
-class Gallery(ax.Sender[GalleryOptions, ax.Email]):
-    """Has three templates: one active with two variables, one inactive, one that does not tell its variables."""
+class Gallery(ax.Sender[GalleryOptions, ax.Message]):
+    """Has three templates: one active with two variables, one inactive, one that does not tell its variables; and one of an SMS."""
 
     name = "gallery"
     title = "A provider with templates"
-    capabilities: ClassVar[frozenset[ax.Capability]] = frozenset({ax.Capability.EMAIL, ax.Capability.TEMPLATES})
+    capabilities: ClassVar[frozenset[ax.Capability]] = frozenset({ax.Capability.EMAIL, ax.Capability.SMS, ax.Capability.TEMPLATES})
 
-    def send(self, message: ax.Email) -> ax.Receipt:
+    def send(self, message: ax.Message) -> ax.Receipt:
         """Accepts everything."""
         return ax.Receipt(id=message.id)
 
@@ -28,6 +28,9 @@ class Gallery(ax.Sender[GalleryOptions, ax.Email]):
         yield ax.Template("12", "birthday", active=True, variables=("first_name", "age"))
         yield ax.Template("13", "old-birthday", active=False)
         yield ax.Template("14", "free", active=True)
+        yield ax.Template(
+            "15", "text", active=True, channel=ax.Channel.SMS, text="{{1}} faz {{ 2 }} anos: " + "x" * 150, variables=("1", "2")
+        )
 
 
 @ax.hookimpl

@@ -110,3 +110,16 @@ def test_named_values_are_held_against_the_templates_names(tmp_path: Path) -> No
     assert "wants a value for 'first_name', and params has none" in found[0].problem.what
     assert found[0].problem.hint == "'firstname' should be 'first_name'"
     assert "has no variable 'years'" in found[2].problem.what
+
+
+@pytest.mark.req("PR-31")
+def test_an_sms_template_is_measured_with_its_values_in_the_providers_text(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, "15", more='channel = "sms"\nvia = "gallery"')
+    assert found.warning
+    assert "its longest SMS is 169 characters, 2 segments (GSM-7), to 2, more than 160" in found.problem.what
+    assert found.problem.line == 18
+
+
+def test_values_whose_variables_are_numbered_are_counted_and_not_named(tmp_path: Path) -> None:
+    found = [each for each in findings(tmp_path, "15", '["first_name"]', more='channel = "sms"\nvia = "gallery"') if not each.warning]
+    assert ["wants 2 values (1, 2), not 1" in each.problem.what for each in found] == [True]
