@@ -130,6 +130,8 @@ def _no_unique(stack: contextlib.ExitStack) -> None:
 def _no_slot(stack: contextlib.ExitStack) -> None:
     """A database made without the key that gives a slot one task."""
     _set(stack, schema, "_FIRST", schema._FIRST.replace(",\n  UNIQUE (model_id, slot)", ""))
+    head, _, rest = tasks._OPEN_SLOT.partition("ON CONFLICT")
+    _set(stack, tasks, "_OPEN_SLOT", head + rest[rest.index("RETURNING") :])
 
 
 @_mutation("no-lock")

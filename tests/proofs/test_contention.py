@@ -64,7 +64,14 @@ def _schedule(tmp_path: Path, fault: str = "") -> tuple[int, int, int]:
     """Four schedulers over the same 500 minutes, without a lock between them; tasks made, slots that have one, told of trouble."""
     world = World(tmp_path, count=0, more=MINUTES)
     world.change("[models.parabens]", "[models.parabens]\nenabled = false")
-    order = {"do": "schedule", "profile": str(world.profile), "db": str(world.db), "at": "2026-12-24T00:00:00+00:00", "slots": SLOTS}
+    order = {
+        "do": "schedule",
+        "profile": str(world.profile),
+        "db": str(world.db),
+        "at": "2026-12-24T00:00:00+00:00",
+        "slots": SLOTS,
+        "break": fault,
+    }
     with world.space("2026-12-24T00:00:00+00:00") as space:
         if fault:
             from tests.harness import mutations
