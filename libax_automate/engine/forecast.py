@@ -197,7 +197,18 @@ class _Forecaster:
 
     # -- what is usual -----------------------------------------------------------------------------------------------------
 
+    def _silent(self, spec: ModelSpec) -> bool:
+        """Whether the model reads nothing, and so has nothing to say (a second task of a pair)."""
+        try:
+            return not self._space.recipe(spec).entity_name()
+        except AutomateError:
+            return False
+
     def _usual(self, spec: ModelSpec) -> None:
+        if self._silent(spec):
+            for instant in self._slots(spec, max(self._now, self._start)):
+                self._found.fires[spec.name, instant] = Expected(0, Basis.SOURCE)
+            return
         row = self._store.tasks.model(self._profile.name, spec.name) if self._store else None
         since = self._now - _USUAL
         done, apps = self._store.history.volume(row.id, since.timestamp()) if self._store and row else (0, [])

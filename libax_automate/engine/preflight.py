@@ -13,7 +13,9 @@ from typing import Any
 
 from libax_automate.connector import Source
 from libax_automate.engine.compose import Composer
+from libax_automate.engine.fields import singular
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.paper import NUMBERED
 from libax_automate.engine.plan import Plan, PlanRun, plan_model
 from libax_automate.engine.segments import Size, size_of
 from libax_automate.engine.select import matches
@@ -27,6 +29,8 @@ from libax_automate.record import Query, Record
 
 #: records of a model that are looked at, where the source is a file and where it is asked over the network
 LOCAL, REMOTE = 5_000, 20_000
+#: records whose owners are fetched with one query
+_CHUNK = 200
 #: as the wording says it of a person
 _OVER = re.compile(r"text is \d+ characters, max_chars is ")
 _NUMBERED = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
@@ -146,11 +150,25 @@ class _Look:
             since=moment.since, baseline=False, fetcher=fetch, said=dict,
         )  # fmt: skip
         needed = self._recipe.reads()
-        for record, person, missing in with_people(run, self._counted(islice(run.fetch(self._recipe.entity_name(), Query()), limit))):
+        shown = {**self._recipe.placeholders, **(NUMBERED if self._recipe.stationery() else {})}
+        records = self._counted(islice(run.fetch(self._recipe.entity_name(), Query()), limit))
+        for record, person, missing in with_people(run, records) if self._recipe.people == "contacts" else self._owned(run, records):
             if any(record.get(name) is None for name in needed):
                 continue  # its moment never comes
-            extra = self._recipe.sample(record)
+            # what is there only when it writes (a number that is not taken yet) is shown by its sample
+            extra = {**shown, **self._recipe.sample(record)}
             yield Candidate(record=record, recipient=person, occasion="check", extra=extra, excluded=missing)
+
+    def _owned(self, run: PlanRun, records: Iterator[Record]) -> Iterator[tuple[Record, Record | None, str | None]]:
+        """Each record with whom it belongs to, where that is no contact."""
+        people = self._recipe.people
+        while chunk := list(islice(records, _CHUNK)):
+            owners = [record.get(singular(people)) for record in chunk]
+            ids = frozenset(str(owner) for owner in owners if owner is not None and not isinstance(owner, Record))
+            found = {owner.id: owner for owner in run.fetch(people, Query(ids=ids))} if ids else {}
+            for record, owner in zip(chunk, owners, strict=True):
+                person = owner if isinstance(owner, Record) else found.get(str(owner))
+                yield record, person, None if person is not None else f"names none of the {people}"
 
     def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:

@@ -187,3 +187,10 @@ def test_a_source_that_cannot_be_read_hides_its_own_models_alone(firm: Firm) -> 
     assert fires(found, "parabens")["2026-12-24"] == (30, "source")
     assert fires(found, "outros")["2026-12-24"] == (None, "unknown")
     assert any(note.startswith("outros: its source cannot be read") for note in found["notes"])
+
+
+def test_the_second_task_of_a_pair_has_nothing_to_say(firm: Firm) -> None:
+    firm.write(more='[models.fila]\nuse = "send-queue"\nat = "10:30"\n')
+    found = firm.calendar("2026-12-01T08:00")
+    assert fires(found, "fila") == {}
+    assert found["notes"] == []
