@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def _ptrace(request: int, pid: int, address: int = 0, data: object = 0) -> int:
     return answer
 
 
+@functools.cache
 def usable() -> str:
     """Why processes cannot be traced here; "" if they can."""
     if not sys.platform.startswith("linux"):
