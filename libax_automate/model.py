@@ -78,7 +78,8 @@ class Stationery:
     digits: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# not frozen: a run makes one for every person, and freezing it takes four fifths of the time that making it does
+@dataclass(slots=True, kw_only=True)
 class Candidate:
     """Someone a message recipe would write to, and why; audience, where, channel and wording are the engine's.
 

@@ -66,6 +66,14 @@ def date_of(value: str | date) -> date:
     return day
 
 
+_known_date = lru_cache(maxsize=4096)(date_of)
+
+
+def _date(value: Any) -> date:
+    # a column of dates holds a few thousand different ones
+    return _known_date(value) if type(value) is str else date_of(value)
+
+
 @lru_cache(maxsize=64)
 def _zone(name: str) -> tzinfo:
     return ZoneInfo(name)
@@ -227,6 +235,10 @@ def _asked(text: str, digits: str, country: str) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
+#: spellings of a column's words that are remembered
+_CHOSEN = 256
+
+
 def choice_of(entity: str, field: Field, value: object) -> str:
     """The canonical word of a CHOICE field, whatever Portuguese or English word the source has (``Ativo``, ``Pessoa Física``, ``F``)."""
     word = snake(str(value))
@@ -236,6 +248,22 @@ def choice_of(entity: str, field: Field, value: object) -> str:
         return CHOICES[entity, field.name][word]
     except KeyError:
         raise ValueError(f"{_shown(value)} is not one of {', '.join(field.choices)}") from None
+
+
+def _chooser(entity: str, field: Field) -> Callable[[Any], str]:
+    """``choice_of`` for a column, which holds few different words."""
+    known: dict[str, str] = {}
+
+    def choose(value: Any) -> str:
+        text = value if type(value) is str else str(value)
+        word = known.get(text)
+        if word is None:
+            word = choice_of(entity, field, text)
+            if len(known) < _CHOSEN:
+                known[text] = word
+        return word
+
+    return choose
 
 
 _LIST = re.compile(r"\s*[,;]\s*")
@@ -289,7 +317,7 @@ class Canonical:
             return _custom
         match field.type:
             case FieldType.DATE:
-                return date_of
+                return _date
             case FieldType.INSTANT:
                 zone = self._zone
                 return lambda value: instant_of(value, zone)
@@ -298,12 +326,10 @@ class Canonical:
             case FieldType.EMAIL:
                 return email_of
             case FieldType.MOBILE:
-                country = self.country
-                return lambda value: mobile_of(value, country)
+                country, plain = self.country, _PLAIN_E164.fullmatch
+                return lambda value: value if type(value) is str and plain(value) else mobile_of(value, country)
             case FieldType.CHOICE:
-                entity = self.entity
-                known = lru_cache(maxsize=256)(lambda text: choice_of(entity, field, text))
-                return lambda value: known(str(value))
+                return _chooser(self.entity, field)
             case FieldType.LIST:
                 return list_of
             case FieldType.RECORD:

@@ -145,7 +145,15 @@ class Reading:
     def find(self, record: LazyRecord, shape: Shape, name: str) -> Any:
         """One field of a record that has not been read yet, which the record then keeps; ``_ABSENT`` where there is none."""
         if name in self._derived:
-            found = self._names_of(record, shape) if name in _NAMES else self._amounts_of(record, shape)
+            if name == "name" and name in shape and (value := self._one(record, shape, name)):
+                _put(record, name, value)  # its parts may never be asked for
+                return value
+            if name in _NAMES:
+                if "name" in shape and not ("first_name" in shape or "last_name" in shape):
+                    return self._half_of(record, shape, name)
+                found = self._names_of(record, shape)
+            else:
+                found = self._amounts_of(record, shape)
             for each, value in found.items():
                 if not _has(record, each):
                     _put(record, each, value)
@@ -163,16 +171,33 @@ class Reading:
     def _one(self, record: LazyRecord, shape: Shape, name: str) -> Any:
         place, convert = shape[name]
         value = record.row[place]
-        if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+        if value is None or (isinstance(value, str) and (not value or value.isspace())) or value == "":
             return None
         try:
             return convert(value)
         except (ValueError, TypeError, OverflowError) as error:
-            record.notes[name] = str(error)
+            record.notes = {**record.notes, name: str(error)}
             return getattr(error, "instead", None)
 
+    def _half_of(self, record: LazyRecord, shape: Shape, name: str) -> Any:
+        """The first or last name out of the whole one, where there is no other: the same as ``_complete_names``, in half the time."""
+        if name == "name":
+            _put(record, name, None)  # or it would have been found before
+            return None
+        whole = self._one(record, shape, "name")
+        if not whole or ("person_type" in shape and self._one(record, shape, "person_type") == "company"):
+            return _ABSENT
+        first, last = _halves(whole)
+        for half, value in (("first_name", first), ("last_name", last or None)):
+            if not _has(record, half):
+                _put(record, half, value)
+        return record[name]
+
     def _names_of(self, record: LazyRecord, shape: Shape) -> dict[str, Any]:
-        found = {name: self._one(record, shape, name) for name in _NAMES if name in shape}
+        found = {}
+        for name in _NAMES:
+            if name in shape:
+                found[name] = self._one(record, shape, name)
         if "person_type" in shape:
             found["person_type"] = self._one(record, shape, "person_type")
         _complete_names(found)
@@ -198,6 +223,7 @@ class Reading:
 #: and ask for its items
 _MARK: Any = object()
 _UNREAD = {_MARK: None}
+_NOTHING: Mapping[str, str] = {}
 
 
 class LazyRecord(Record):
@@ -214,7 +240,7 @@ class LazyRecord(Record):
     #: what says where the row is; the id where nothing else was given
     at: Any
     #: what was wrong with the fields that have been read
-    notes: dict[str, str]
+    notes: Mapping[str, str]
 
     __init__ = dict.__init__
 
@@ -224,6 +250,19 @@ class LazyRecord(Record):
         record: Self = cls(_UNREAD)
         record.kin = kin
         record.row = row
+        record.notes = _NOTHING
+        return record
+
+    @classmethod
+    def at_once(cls, kin: Kin, row: Any, name: str, at: Any) -> Self:
+        """Such a record, with the id that has been read already, and its place."""
+        record: Self = cls(_UNREAD)
+        record.kin = kin
+        record.row = row
+        record.notes = _NOTHING
+        record.at = at
+        record.entity = kin[0].entity
+        _put(record, "id", name)
         return record
 
     @classmethod
@@ -235,16 +274,15 @@ class LazyRecord(Record):
             record: Self = cls(_UNREAD)
             record.kin = kin
             record.row = row
+            record.notes = _NOTHING
             keep(record)
         return made
 
     def __getattr__(self, name: str) -> Any:
         # asked for only where a slot is empty
-        if name == "notes":
-            self.notes = {}
-        elif name == "kin" or (kin := self.kin) is None:
+        if name == "kin" or (kin := self.kin) is None:
             raise AttributeError(name)
-        elif name == "at":
+        if name == "at":
             self.at = self.id
         elif name == "entity":
             self.entity = kin[0].entity
@@ -280,10 +318,12 @@ class LazyRecord(Record):
 
     def problem(self, field: str) -> str | None:
         """Why the field's value could not be read; reads that field alone."""
-        if self.kin is not None:
-            self.get(field)
-            return self.notes.get(field)
-        return self.problems.get(field)
+        kin = self.kin
+        if kin is None:
+            return self.problems.get(field)
+        if not _has(self, field):
+            kin[0].find(self, kin[1], field)
+        return self.notes.get(field)
 
     # -- one field -------------------------------------------------------------------------------------------------------
 
@@ -424,6 +464,9 @@ def _complete_names(fields: dict[str, Any]) -> None:
 
 def _halves(name: str) -> tuple[str, str]:
     """First name and last surname of a person's full name; ``Silva, Ana`` is read the other way round."""
-    last, comma, first = name.partition(",")
-    words = [*first.split(), *last.split()] if comma and first.strip() else name.split()
+    words = name.split()
+    if "," in name:
+        last, _, first = name.partition(",")
+        if first.strip():
+            words = [*first.split(), *last.split()]
     return words[0], words[-1] if len(words) > 1 else ""

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from libax_automate.errors import EmptyValue, TemplateError, UnknownField
 from libax_automate.record import Money, Record
@@ -33,6 +34,42 @@ CONTEXT: dict[str, Any] = {
     "customer": Record("contacts", {"name": "João da Silva"}),
     "invoice": Record("invoices", {"amount": Money.of("123", "BRL"), "due": date(2023, 7, 19), "number": "FT 1"}),
 }
+
+
+#: texts of nothing but words and fields, which are put together without Jinja's machinery
+PLAIN = (
+    "Olá {{ first_name }}, parabéns pelos {{ age }} anos!\n", "{{ name }}", "", "só texto", "(#FirstName#) #Age# {{ price }}",
+    "{{ invoice.amount }} até {{ invoice.due }}, {{ customer.name }}", "{{ invoice['number'] }} {{ tags }}", "{{ city }}", "{{ nobody }}",
+    "{{ invoice.nothing }}", "{{ customer.email }}", "{{ birth_date.year }} {{ birth_date.hour }}", "{{ first_name.upper }}", "{{ range }}",
+    "{{ loop }}", "{{ nobody.name }}", "{{ city.name }}", "{{ age }}{% raw %}{{ x }}{% endraw %}", "{{ created_at }} {{ score }}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("source", PLAIN)
+@pytest.mark.parametrize(
+    "value", ["Ana", "", " ", None, 0, 46, "<b>", Markup("<i>"), date(2026, 2, 1), ("a", "b"), {"name": "x"}, "x" * 600_000]
+)
+@pytest.mark.parametrize("allow_empty", [False, True])
+def test_a_plain_text_says_what_its_compiled_form_says(source: str, value: object, *, allow_empty: bool) -> None:
+    template = Sandbox("pt_BR", "America/Sao_Paulo", allow_empty=allow_empty).template(source)
+    context = {**CONTEXT, "first_name": value, "city": value, "customer": Record("contacts", {"name": value})}
+
+    def said() -> tuple[str, str]:
+        try:
+            return "text", template.render(context)
+        except TemplateError as error:
+            return type(error).__name__, str(error)
+
+    quick = said()
+    template._pieces = None
+    assert quick == said()
+
+
+def test_most_texts_are_plain_and_those_with_more_in_them_are_not() -> None:
+    assert all(PORTUGAL.template(source)._pieces is not None for source in PLAIN[:5])
+    for source in ("{{ name | upper }}", "{% if age %}x{% endif %}", "{{ age + 1 }}", "{{ city or 'x' }}", "{{ tags[0] }}"):
+        assert PORTUGAL.template(source)._pieces is None
+    assert PORTUGAL.template("{{ name }}", html=True)._pieces is None
 
 
 def rendered(source: str, sandbox: Sandbox = BRAZIL, *, html: bool = False, **more: Any) -> str:

@@ -27,6 +27,7 @@ class Audience:
         for word in wanted:
             if word not in WORDS:
                 raise ProfileError(f"{word!r} is no audience", hint=f"the words are {', '.join(WORDS)}, all")
+        self.words = tuple(wanted)
         self._tests = tuple(WORDS[word] for word in wanted)
 
     def verdict(self, record: Mapping[str, Any]) -> str | None:

@@ -77,6 +77,17 @@ class _Step:
     names: tuple[str, ...] = ()
     #: other ways, for those whom this one does not reach
     fallback: tuple[_Step, ...] = ()
+    #: it calls a program, and writes to nobody
+    webhook: bool = False
+    #: the recipient's field with the address, what people call it, and its shape
+    field: str = ""
+    noun: str = ""
+    shape: re.Pattern[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.webhook = self.channel is Channel.WEBHOOK
+        if not self.webhook:
+            self.field, self.noun, self.shape = _ADDRESS[self.channel]
 
 
 class Composer:
@@ -102,6 +113,7 @@ class Composer:
         references: Fill | None = None,
     ) -> None:
         self._profile, self._spec, self._recipe = profile, spec, recipe
+        self._model, self._once, self._source, self._activity = spec.name, spec.once, spec.source, spec.activity
         self._zone = profile.timezone
         self._sandbox = sandbox or Sandbox(profile.locale, profile.timezone.key)
         self._suppressed, self._known = suppressed, known
@@ -216,16 +228,14 @@ class Composer:
             raise ProfileError(f"model {self._spec.name!r} has no step {candidate.step!r}", hint="add it under steps") from None
         if step.fallback:
             step = self._reaching(step, recipient)
-        channel = step.channel
-        webhook = channel is Channel.WEBHOOK
-        field, noun, shape = ("", "", None) if webhook else _ADDRESS[channel]
+        channel, webhook, field, noun, shape = step.channel, step.webhook, step.field, step.noun, step.shape
         address = "" if webhook else recipient.get(field) or ""
         name = recipient.get("name") or recipient.get("first_name") or ""
         if name and not (name := str(name)).isprintable():
             name = _CONTROL.sub(" ", name).strip()
         person = recipient.id or recipient.get("email") or recipient.get("mobile") or ""
         draft = Draft(
-            model=self._spec.name, person=str(person), occasion="once" if self._spec.once else candidate.occasion, step=candidate.step,
+            model=self._model, person=str(person), occasion="once" if self._once else candidate.occasion, step=candidate.step,
             app=step.app, channel=channel, to=address, name=name,
         )  # fmt: skip
         if candidate.baseline:
@@ -237,7 +247,7 @@ class Composer:
             return _excluded(draft, _at("has neither id, e-mail nor mobile", recipient))
         if field and (why := recipient.problem(field)) is not None:
             return _excluded(draft, _at(f"{noun} not valid: {why}", recipient))
-        if (reason := self._audience.verdict(recipient)) is not None:
+        if self._audience.words and (reason := self._audience.verdict(recipient)) is not None:
             return _excluded(draft, reason)
         context: dict[str, Any] = {}
         extra = candidate.extra
@@ -321,15 +331,15 @@ class Composer:
             if expires is not None and expires <= ruling.until:
                 return _excluded(draft, f"{ruling.reason}; expires before it may be said")
             draft.verdict, draft.reason, draft.not_before = Verdict.HELD, ruling.reason, ruling.until
-        elif draft.channel is not Channel.WEBHOOK and (hold := self._hours.hold(now)) is not None:
+        elif (hold := self._hours.hold(now)) is not None and draft.channel is not Channel.WEBHOOK:
             if expires is not None and expires <= hold.until:
                 return _excluded(
                     draft, "expires before quiet hours end" if hold.reason.startswith("quiet") else "expires before the next sending day"
                 )
             draft.verdict, draft.reason, draft.not_before = Verdict.HELD, hold.reason, hold.until
-        source = self._spec.source
+        source = self._source
         if source is not None:
-            if self._spec.activity:
+            if self._activity:
                 draft.activity = (source, recipient.id)
             if candidate.still:
                 draft.still = (source, candidate.record.entity, candidate.record.id, candidate.still)

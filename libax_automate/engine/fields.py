@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: the recipient, by name, in every model
 RECIPIENT = ("contact", "customer")
 TODAY = "today"
+_MISSING: Any = object()
 _DATE_PARTS = frozenset({"year", "month", "day", "hour", "minute"})
 _SINGULAR = {"contacts": "contact", "invoices": "invoice"}
 
@@ -48,6 +49,8 @@ class Names:
         self.own = singular(entity)
         self.placeholders = placeholders
         self.available = available
+        #: fields that stand for another record
+        self.relations = frozenset(name for name, field in ENTITIES.get(entity, {}).items() if field.type is FieldType.RECORD)
         #: names that may be missing from a record, and are then empty rather than unknown
         self.optional = frozenset({*ENTITIES.get(entity, ()), *ENTITIES["contacts"], *placeholders, *(available or ())})
 
@@ -67,20 +70,15 @@ class Names:
                 made[name] = record
             elif name in RECIPIENT:
                 made[name] = recipient
-            elif name in record:
-                value = record[name]
-                made[name] = recipient if isinstance(value, str) and self._points(name) and value == recipient.id else value
-            elif name in recipient:
-                made[name] = recipient[name]
+            elif (value := record.get(name, _MISSING)) is not _MISSING:
+                made[name] = recipient if name in self.relations and isinstance(value, str) and value == recipient.id else value
+            elif (value := recipient.get(name, _MISSING)) is not _MISSING:
+                made[name] = value
             elif name == TODAY:
                 made[name] = today
             elif name in self.optional:
                 made[name] = None
         return made
-
-    def _points(self, name: str) -> bool:
-        field = ENTITIES.get(self.entity, {}).get(name)
-        return field is not None and field.type is FieldType.RECORD
 
     def problem(self, field: str) -> str | None:
         """What is wrong with naming ``field``; None when it is right, or cannot be told before records are read."""

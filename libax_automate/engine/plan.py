@@ -13,7 +13,7 @@ from libax_automate.engine.compose import Composer
 from libax_automate.engine.guards import Guards, Past, class_of
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.reference import References
-from libax_automate.engine.select import dated, matches
+from libax_automate.engine.select import chooser
 from libax_automate.engine.spec import ModelSpec, Profile
 from libax_automate.engine.store import Store, lists
 from libax_automate.engine.walltime import Slot, instant_of, local_of
@@ -33,6 +33,8 @@ PAGE = 500
 #: bad rows that one plan names; the rest are counted
 _NAMED = 1000
 _NOTHING: Mapping[str, Sent] = {}
+# looking a member up in its Enum, and hashing it, cost more than what is done with it, and this is done for every person
+_SEND = Verdict.SEND
 
 
 @dataclass
@@ -176,6 +178,7 @@ class Plan:
             consents=lambda: past.people.consents(self.profile.name) if past else {},
             documents=self.documented or (lambda: documents_of(store, self.profile, self.spec)),
         )  # fmt: skip
+        counts = self.counts
         try:
             for item in self.recipe.plan(run):
                 if isinstance(item, Roll):
@@ -190,9 +193,12 @@ class Plan:
                     continue  # on the first pass only what was there before; later never again
                 else:
                     draft = composer.compose(item, now=now, slot=self.moment.slot)
-                if self.look_up and draft.approve and draft.verdict is Verdict.SEND:
+                if draft.approve and self.look_up and draft.verdict is _SEND:
                     draft.verdict, draft.reason = Verdict.HELD, "waits for approval"
-                self.counts[draft.verdict] += 1
+                if draft.verdict is _SEND:
+                    counts["send"] += 1
+                else:
+                    counts[draft.verdict] += 1
                 yield draft
         finally:
             for source in sources.values():
@@ -234,14 +240,16 @@ class Plan:
         return sources[app]
 
     def _fetch(self, sources: dict[str, Source[Any]], app: str | None, entity: str, query: Query) -> Iterator[Record]:
-        zone = self.profile.timezone
+        choose = chooser(query, self.profile.timezone)
         for found in self._source(sources, app).fetch(entity, query):
-            row = found if isinstance(found, BadRow) else dated(query, found, zone)
+            row = found if choose is None or isinstance(found, BadRow) else choose(found)
+            if row is None:
+                continue
             if isinstance(row, BadRow):
                 self.bad += 1
                 if len(self.bad_rows) < _NAMED:
                     self.bad_rows.append(row)
-            elif matches(query, row, zone):
+            else:
                 yield row
 
 

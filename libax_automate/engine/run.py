@@ -367,10 +367,11 @@ def _spool(plan: Plan, remarks: list[tuple[str, str, str, str]], add: Callable[[
     space, profile, spec = plan.space, plan.profile, plan.spec
     specs = space.apps(profile)
     apps: dict[str, int] = {}
+    excluded = Verdict.EXCLUDED  # looking a member up costs more than the comparison
 
     def wanted() -> Iterator[Draft]:
         for draft in plan.drafts:
-            if draft.verdict is Verdict.EXCLUDED:
+            if draft.verdict is excluded:
                 if len(remarks) < _REMARKS:
                     remarks.append(("excluded", draft.person, draft.name, draft.reason))
                 continue

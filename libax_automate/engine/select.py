@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -87,3 +87,35 @@ def matches(query: Query, record: Record, zone: ZoneInfo) -> bool:
     if query.since is not None and not _since(query.since, record, zone):
         return False
     return all(_equals(field, allowed, record) for field, allowed in query.equals.items())
+
+
+def chooser(query: Query, zone: ZoneInfo) -> Callable[[Record], Record | BadRow | None] | None:
+    """:func:`dated` and :func:`matches` in one, for many records, with nothing done that ``query`` does not ask for.
+
+    Answers what says of a record: the record, what is wrong with it, or None where it is not meant; None where all records are meant.
+    """
+    dates = tuple(each.field for each in (query.anniversary, query.span, query.since) if each is not None)
+    fields = (*dates, *query.equals)
+    if not fields and query.ids is None:
+        return None
+    alone = query.anniversary if len(fields) == 1 and query.ids is None else None
+    days = alone.days if alone is not None else frozenset[tuple[int, int]]()
+
+    def slowly(record: Record) -> Record | BadRow | None:
+        found = dated(query, record, zone)
+        return found if isinstance(found, BadRow) or matches(query, found, zone) else None
+
+    def choose(record: Record) -> Record | BadRow | None:
+        for field in fields:
+            value = record.get(field)
+            if value is None or type(value) is str:
+                return slowly(record)
+        return record if matches(query, record, zone) else None
+
+    def by_day(record: Record) -> Record | BadRow | None:
+        value = record.get(dates[0])
+        if type(value) is date:
+            return record if (value.month, value.day) in days else None
+        return slowly(record)
+
+    return choose if alone is None else by_day

@@ -41,8 +41,9 @@ class Compiled:
     def __init__(
         self, wording: Wording, channel: Channel, sandbox: Sandbox, *, defaults: Defaults, generic_subject: str, language: str
     ) -> None:
-        self._channel = channel
         self._max_chars = wording.max_chars
+        # a look at an Enum's member for every message costs more than the comparison
+        self._is_email = channel is Channel.EMAIL
         email = channel is Channel.EMAIL
         self._parts: list[tuple[str, Template]] = []
         if email and (wording.subject or not wording.template):
@@ -88,7 +89,7 @@ class Compiled:
         made: dict[str, Any] = dict(self._static)
         for key, template in self._parts:
             made[key] = template.render(context)
-        if self._channel is not Channel.EMAIL and "text" in made:
+        if not self._is_email and "text" in made:
             made["text"] = made["text"].strip()  # a line break at its end costs a character of 160
         if self._vars:
             made["vars"] = [template.render(context).strip() for template in self._vars]

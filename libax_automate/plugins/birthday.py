@@ -5,6 +5,7 @@ from __future__ import annotations
 from calendar import isleap
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -43,19 +44,19 @@ class Birthday(ax.Model[BirthdayOptions]):
         offset = timedelta(days=self.options.days_before)
         kept = self._kept(run.first + offset, run.last + offset)
         query = ax.Query(anniversary=ax.Anniversary("birth_date", frozenset(kept)))
+        #: what is the same for all who were born on one day
+        alike: dict[date, tuple[str, Mapping[str, Any], str, str | None]] = {}
         for record in run.fetch("contacts", query):
             born = record["birth_date"]
             if isinstance(born, datetime):
                 born = born.astimezone(run.timezone).date()
-            day = kept[born.month, born.day]
-            age = day.year - born.year
-            yield ax.Candidate(
-                record=record,
-                occasion=day.isoformat(),
-                extra={"age": age, "birthday": day},
-                why=f"turns {age} on {day.isoformat()}",
-                excluded=_unlikely(born, age),
-            )
+            found = alike.get(born)
+            if found is None:
+                day = kept[born.month, born.day]
+                age = day.year - born.year
+                extra = MappingProxyType({"age": age, "birthday": day})
+                found = alike[born] = (day.isoformat(), extra, f"turns {age} on {day.isoformat()}", _unlikely(born, age))
+            yield ax.Candidate(record=record, occasion=found[0], extra=found[1], why=found[2], excluded=found[3])
 
     def _kept(self, first: date, last: date) -> dict[tuple[int, int], date]:
         """(month, day) of birth → the date in ``first`` … ``last`` on which it is kept; of more than a year, the latest."""

@@ -18,6 +18,8 @@ from libax_automate.record import BadRow
 _LINES = 1000
 _BYTES = 1 << 20
 _VERDICTS = 1 << 16
+#: ids that are remembered as they are
+_FEW = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +248,11 @@ class Rows:
 
 
 class Ids:
-    """Ids seen, as 64-bit hashes in one flat array: 16 to 32 bytes an id, whatever its length; 48 to 96 with its place in the file."""
+    """Ids seen: of many, 64-bit hashes in one flat array: 16 to 32 bytes an id, whatever its length; 48 to 96 with its place in the file."""
 
     def __init__(self, *, placed: bool = False) -> None:
+        #: the first ones as they are: a set takes a third of the time, and of so few no room to speak of
+        self._few: set[str] | None = None if placed else set()
         self._count = 0
         self._placed = placed
         self._size = 0
@@ -277,6 +281,16 @@ class Ids:
 
     def add(self, name: str, offset: int = 0, line: int = 0) -> bool:
         """Remember the id ``name`` and its place; False when it is known already (the first place stays)."""
+        if self._few is not None:
+            count = len(self._few)
+            self._few.add(name)
+            if len(self._few) == count:
+                return False
+            if count >= _FEW:
+                few, self._few = self._few, None
+                for each in few:
+                    self.add(each)
+            return True
         number = hash(name) & 0xFFFF_FFFF_FFFF_FFFF or 1
         slot = self._slot(number)
         if self._hashes[slot]:

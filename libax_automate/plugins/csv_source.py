@@ -17,7 +17,8 @@ from libax_automate.hookspecs import hookimpl
 from libax_automate.options import Options
 from libax_automate.plugins.csv_dialect import open_lines
 from libax_automate.plugins.csv_rows import Ids, Rows
-from libax_automate.plugins.csv_table import Cells, Related, Table
+from libax_automate.plugins.csv_table import Cells, Related, Table, plain_id
+from libax_automate.reading import LazyRecord
 from libax_automate.record import ENTITIES, BadRow, FieldType, Query, Record
 
 _ENTITY = re.compile(r"[a-z][a-z0-9_]*")
@@ -136,13 +137,18 @@ class CsvSource(Source[CsvOptions]):
         with open_lines(table.path, table.shown, table.dialect.rewrite) as file:
             file.seek(table.dialect.start)
             rows = Rows(file, table.dialect, table.shown, line=table.dialect.line)
+            at, kin = table.id_at, reading.columns_of_all
             for row in rows.read(table.probe(query)):
                 if isinstance(row, BadRow):
                     yield row
                     continue
-                record = table.record(*row, reading)
-                if isinstance(record, Record) and not ids.add(record.id):
-                    yield BadRow(record.where, table.heading("id"), f"id {record.id!r} stands in an earlier row, which counts")
+                if at is not None and kin is not None and plain_id(name := row[1][at]):
+                    record: Record | BadRow = LazyRecord.at_once(kin, row[1], name, row[0])
+                else:
+                    record = table.record(*row, reading)
+                    name = record.id if isinstance(record, Record) else ""
+                if name and not ids.add(name):
+                    yield BadRow(record.where, table.heading("id"), f"id {name!r} stands in an earlier row, which counts")
                     continue
                 yield record
             table.lines = rows.line

@@ -24,6 +24,11 @@ _KEPT = 4096
 _SEEK = 20
 
 
+def plain_id(cell: str) -> bool:
+    """Whether an id is as it stands: nothing to strip, nothing to compose."""
+    return cell.isalnum() and cell.isascii()
+
+
 class Table:
     """One entity's file, looked at: how to read it and what its columns mean."""
 
@@ -40,6 +45,7 @@ class Table:
         self.column = {key: index for index, key in enumerate(self.keys)} | dict(self.extra)
         self.canonical = Canonical(entity, country=country, timezone=timezone)
         self.zone = ZoneInfo(timezone)
+        self.id_at = self.column.get("id")
         self.reading = Cells(self)
         #: lines that were read when all of them were, and how often some were asked for by id
         self.lines = self.asked = 0
@@ -57,7 +63,7 @@ class Table:
     def record(self, line: int, cells: list[str], reading: Cells | None = None) -> Record | BadRow:
         """The row in canonical fields, its id settled."""
         reading = reading or self.reading
-        if "id" in self.column:
+        if self.id_at is not None:
             record = reading.record(cells, at=line)
             return record if record.get("id") else BadRow(f"{self.shown}:{line}", self.heading("id"), "has no id")
         record = reading.unnamed(cells, line)
@@ -133,7 +139,8 @@ class Cells(Reading):
             table.entity, table.canonical.converter, instead={name: _joined(others) for name, others in (related or {}).items()}
         )
         self._table = table
-        self._columns = self.columns([*((key, index) for index, key in enumerate(table.keys)), *table.extra])
+        #: how every row is read
+        self.columns_of_all = self.columns([*((key, index) for index, key in enumerate(table.keys)), *table.extra])
 
     def values(self, row: Any) -> Mapping[str, Any]:
         """The cells by field."""
@@ -152,14 +159,14 @@ class Cells(Reading):
 
     def kin(self, row: Any) -> Kin | None:  # noqa: ARG002 - all rows are alike
         """The columns."""
-        return self._columns
+        return self.columns_of_all
 
     def unnamed(self, row: list[str], line: int) -> Record:
         """A record of a file without an id column, its id still to be found."""
-        if self._columns is None:
+        if self.columns_of_all is None:
             fields, problems = self.fields(self.values(row))
             return Record(self.entity, fields, raw=self.raw(row), where=self.where(line), problems=problems)
-        record: LazyRecord = LazyRecord.of(self._columns, row)
+        record: LazyRecord = LazyRecord.of(self.columns_of_all, row)
         record.at = line
         return record
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from libax_automate.engine.outbox import Draft, dump
@@ -110,13 +112,24 @@ class Spool:
 
     def _put(self, draft: Draft) -> None:
         state = "skipped" if draft.baseline else "waiting"
-        kind = _Kind(
-            draft.app, draft.step, draft.occasion, str(draft.channel), state, draft.not_before, draft.expires, draft.reason, draft.approve
+        key = (
+            draft.app,
+            draft.step,
+            draft.occasion,
+            str(draft.channel),
+            state,
+            draft.not_before,
+            draft.expires,
+            draft.reason,
+            draft.approve,
         )
-        number = self._kinds.setdefault(kind, len(self._kinds))
+        # a plain tuple is equal to the named one, and made in a third of the time
+        number = self._kinds.get(key)  # type: ignore[call-overload]
+        if number is None:
+            number = self._kinds[_Kind(*key)] = len(self._kinds)
         activity = json.dumps([*draft.activity], ensure_ascii=False) if draft.activity else None
         still = _still(draft) if draft.still else None
-        self._rows.append((number, draft.person, draft.to, draft.name, dump(draft.payload), activity, still))
+        self._rows.append((number, draft.person, draft.to, draft.name, _written(draft.payload), activity, still))
         if len(self._rows) >= _IN_MEMORY:
             self._spill()
 
@@ -176,6 +189,16 @@ class Spool:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
             self._spilt = False
+
+
+def _written(payload: Mapping[str, Any]) -> str:
+    """``dump`` of a payload; one of nothing but texts, as most are, takes half the time."""
+    parts = []
+    for key, value in payload.items():
+        if type(value) is not str:
+            return dump(payload)
+        parts.append(f"{encode_basestring(key)}:{encode_basestring(value)}")
+    return f"{{{','.join(parts)}}}"
 
 
 def _still(draft: Draft) -> str | None:
