@@ -39,15 +39,18 @@ class Finding:
     warning: bool = False
 
 
-def check_profile(space: Workspace, profile: Profile, *, connect: bool = False, texts: list[dict[str, Any]] | None = None) -> list[Finding]:
+def check_profile(
+    space: Workspace, profile: Profile, *, connect: bool = False, texts: list[dict[str, Any]] | None = None, content: str | None = None
+) -> list[Finding]:
     """All findings on a loaded profile, in the order of the file.
 
     Without ``connect`` nothing leaves the machine but what a source needs to say which fields it has, and records are looked at where they
     are files. With it every app proves its credentials, templates kept at a provider are looked up (LX-79, IB-05), and every source's
-    records are looked at. ``texts`` gets the longest SMS of each model and step (PR-31).
+    records are looked at. ``texts`` gets the longest SMS of each model and step (PR-31). ``content`` is what the profile was loaded from,
+    where that is not what its file holds.
     """
     with ExitStack() as stack:
-        check = _Check(space, profile, stack, connect=connect)
+        check = _Check(space, profile, stack, connect=connect, content=content)
         check.run()
     if texts is not None:
         texts += check.texts
@@ -56,8 +59,9 @@ def check_profile(space: Workspace, profile: Profile, *, connect: bool = False, 
 
 
 class _Check:
-    def __init__(self, space: Workspace, profile: Profile, stack: ExitStack, *, connect: bool) -> None:
+    def __init__(self, space: Workspace, profile: Profile, stack: ExitStack, *, connect: bool, content: str | None = None) -> None:
         self.space, self.profile, self.connect = space, profile, connect
+        self._content = content
         self.found: list[Finding] = []
         self.texts: list[dict[str, Any]] = []
         self._stack = stack
@@ -71,7 +75,10 @@ class _Check:
 
     def problem(self, loc: Loc, what: str, hint: str = "", *, warning: bool = False) -> None:
         if self._positions is None:
-            self._positions = Positions(self.profile.path.read_text(encoding="utf-8-sig", errors="replace"))
+            content = self._content
+            self._positions = Positions(
+                self.profile.path.read_text(encoding="utf-8-sig", errors="replace") if content is None else content
+            )
         line, column = self._positions.value(loc)
         text, hinted = self.space.redactor.text(what), self.space.redactor.text(hint)
         self.found.append(Finding(Problem(self._path, line, column, text, hinted), warning))
@@ -304,7 +311,7 @@ class _Check:
             return
         if flight is None:
             return
-        for key, what, hint, warning in flight_faults(flight):
+        for key, what, hint, warning in flight_faults(flight, thorough=self.connect):
             self.problem(self._loc(spec, loc, key), f"{spec.name}: {what}", hint, warning=warning)
         self.texts += [fact(self.profile.name, spec.name, each) for each in flight.longest]
 

@@ -93,9 +93,12 @@ def _near(name: str, known: Sequence[Template]) -> str:
 # -- over real records ---------------------------------------------------------------------------------------------------
 
 
-def flight_faults(flight: Flight) -> Iterator[Fault]:
-    """Values that are empty for those whom the model would write to, texts that cannot be made, SMS that are more than one."""
-    tally = flight.asked
+def flight_faults(flight: Flight, *, thorough: bool) -> Iterator[Fault]:
+    """Values that are empty for those whom the model would write to now, texts that cannot be made, SMS of more than 160 characters.
+
+    If ``thorough``, also what those lack who some day are written to, where nobody is now, and SMS that are more than one for their alphabet.
+    """
+    tally = flight.asked if thorough else flight.now
     for each in {id(found): found for found in (flight.now, flight.ever)}.values():
         if each.broken is not None:
             person, error = each.broken
@@ -111,7 +114,7 @@ def flight_faults(flight: Flight) -> Iterator[Fault]:
         who = _of(over.number, tally, now=tally is flight.now)
         yield over.key, f"too long for {who}, such as {over.person} ({over.field}): they are left out", "shorten the text", True
     for longest in flight.longest:
-        if longest.size.segments > 1 or longest.characters > _ONE:
+        if longest.characters > _ONE or (thorough and longest.size.segments > 1):
             yield _long(longest)
 
 
