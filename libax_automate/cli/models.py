@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from libax_automate.cli.model_new import new
 from libax_automate.cli.output import Column
 from libax_automate.cli.run import NEEDS_PERSON, show, stoppable
 from libax_automate.cli.session import Session, command, noun
 from libax_automate.cli.words import instant, local
 
 app = noun()
+command(app)(new)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model, or PROFILE/MODEL.")]
 

@@ -236,9 +236,24 @@ class Output:
             answer = line.strip() or default
             if not choices:
                 return answer
-            found = [choice for choice in choices if answer and choice.startswith(answer.lower())]
+            # "sms" is not ambiguous because there is "sms2"
+            found = [choice for choice in choices if choice == answer]
+            found = found or [choice for choice in choices if answer and choice.startswith(answer.lower())]
             if len(found) == 1:
                 return found[0]
+
+    def ask_text(self, question: str) -> str:
+        """Several lines, ended by one with a dot alone. Raises KeyboardInterrupt at end of input."""
+        sys.stderr.write(f"{question}; a line with a dot alone ends it:\n")
+        sys.stderr.flush()
+        lines: list[str] = []
+        while True:
+            line = sys.stdin.readline()
+            if not line:
+                raise KeyboardInterrupt
+            if line.rstrip("\r\n") == ".":
+                return "\n".join(lines)
+            lines.append(line.rstrip("\r\n"))
 
     def confirm(self, question: str) -> bool:
         """Yes or no; no by default."""

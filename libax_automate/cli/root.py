@@ -34,7 +34,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "approve": ("approve", "What waits for a person's yes: show, approve, reject."),
     "documents": ("documents", "What was numbered and printed: list, show, regenerate, void."),
     "apps": ("apps", "The configured applications: list, test, templates."),
-    "models": ("models", "The automations: list, fields, test, enable, disable, run."),
+    "models": ("models", "The automations: new, list, fields, test, enable, disable, run."),
     "connectors": ("connectors", "What can be connected: options, capabilities, credentials."),
     "calendar": ("calendar", "What fires when, with collisions and clock-change days."),
     "backtest": ("backtest", "What a model would have sent in a past period."),

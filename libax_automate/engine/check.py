@@ -76,9 +76,7 @@ class _Check:
     def problem(self, loc: Loc, what: str, hint: str = "", *, warning: bool = False) -> None:
         if self._positions is None:
             content = self._content
-            self._positions = Positions(
-                self.profile.path.read_text(encoding="utf-8-sig", errors="replace") if content is None else content
-            )
+            self._positions = Positions(self.profile.path.read_text(encoding="utf-8-sig", errors="replace") if content is None else content)
         line, column = self._positions.value(loc)
         text, hinted = self.space.redactor.text(what), self.space.redactor.text(hint)
         self.found.append(Finding(Problem(self._path, line, column, text, hinted), warning))

@@ -51,6 +51,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("errors", "sent"): ("E1",),
     ("apps", "test"): ("mail",),
     ("apps", "templates"): None,
+    ("models", "new"): ("natal", "--use", "birthday", "--source", "people", "--at", "11:30", "--set", "text=Hello {{ name }}", "--dry-run"),
     ("models", "fields"): ("birthday",),
     ("models", "enable"): ("birthday",),
     ("models", "disable"): ("birthday",),
@@ -81,7 +82,7 @@ CODES = {0, 1, 2, 3, 5, 11, 65, 70, 74, 75, 78, 130, 143}
 def test_every_command_of_the_reference_is_there() -> None:
     reference = """
         demo | init | check | plan | run | status | tasks list show retry cancel counter | queue list show clear pause resume restore
-        | errors list show retry skip sent | apps list test templates | models list enable disable run fields | connectors list show
+        | errors list show retry skip sent | apps list test templates | models list new enable disable run fields | connectors list show
         | calendar | explain | report | plugins list new | schema | doctor | db info check backup restore migrate vacuum
         | suppress list add remove import | approve | apply | backtest | models test | consent record list export import
         | documents list show regenerate void

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic_core import PydanticCustomError
 
 from libax_automate.engine.profile.apps import build_apps
-from libax_automate.engine.profile.file import ProfileFile, read_profile
+from libax_automate.engine.profile.file import ProfileFile, parsed, read_profile
 from libax_automate.engine.profile.findings import Findings, shown
 from libax_automate.engine.profile.keys import AppKeys, DefaultsKeys, ModelKeys, ProfileKeys, StepKeys, name_problem
 from libax_automate.engine.profile.links import check_defaults
@@ -67,13 +67,26 @@ def sound_profiles(paths: Iterable[Path], plugins: Plugins, environ: Mapping[str
             profiles.append(_with_warnings(profile, warnings))
     if not problems:
         return tuple(profiles), None
+    return tuple(profile for profile in profiles if profile.name not in twice), _refusal(problems)
+
+
+def profile_within(path: Path, content: bytes, plugins: Plugins, environ: Mapping[str, str]) -> Profile:
+    """The profile that the file at ``path`` would be with ``content`` in it; nothing is written. Raises as :func:`load_profiles` does."""
+    file = parsed(path, content, path.stat().st_mode & 0o7777)
+    profile = _profile(file, plugins, environ) if file.parsed else None
+    problems, warnings = file.findings.placed(str(path), file.text)
+    if profile is None or problems:
+        raise _refusal(problems)
+    return _with_warnings(profile, warnings)
+
+
+def _refusal(problems: list[Problem]) -> ProfileError:
     count = len(problems)
-    error = ProfileError(
+    return ProfileError(
         f"{count} problem{'s' if count > 1 else ''} in the profile: {problems[0]}",
         hint="correct it, then `automate check`",
         problems=tuple(problems),
     )
-    return tuple(profile for profile in profiles if profile.name not in twice), error
 
 
 def _profile(file: ProfileFile, plugins: Plugins, environ: Mapping[str, str]) -> Profile:

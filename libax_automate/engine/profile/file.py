@@ -14,7 +14,7 @@ from typing import Any
 from libax_automate.engine.profile.findings import Findings, walk
 
 #: a profile of a thousand models is a tenth of this
-_LARGEST = 1 << 20
+LARGEST = 1 << 20
 #: tables inside tables: ``models.X.steps[0].extra.…`` needs a handful
 _DEEPEST = 32
 #: what TOML promises of an integer (TOML 1.0 §Integer)
@@ -74,13 +74,22 @@ def writable_by_others(mode: int) -> bool:
 
 def read_profile(path: Path) -> ProfileFile:
     """The file at ``path``; never raises, whatever it holds."""
+    try:
+        content, mode = read_bytes(path, LARGEST)
+    except Unreadable as error:
+        file = ProfileFile(path)
+        file.findings.problem((), f"the file {error.what}", error.hint, place=(1, 1))
+        return file
+    return parsed(path, content, mode)
+
+
+def parsed(path: Path, content: bytes, mode: int) -> ProfileFile:
+    """What ``content``, with the permission bits ``mode``, is as the file at ``path``; never raises, whatever it holds."""
     file = ProfileFile(path)
     problem = file.findings.problem
     start = (1, 1)
-    try:
-        content, mode = read_bytes(path, _LARGEST)
-    except Unreadable as error:
-        problem((), f"the file {error.what}", error.hint, place=start)
+    if len(content) > LARGEST:
+        problem((), f"the file is larger than {LARGEST >> 10} KiB", "is it the right file?", place=start)
         return file
     file.private = os.name != "posix" or not mode & 0o077
     if writable_by_others(mode):

@@ -161,6 +161,14 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= 64 else f"{name[:63]}…")
 
 
+def said(errors: Iterable[ErrorDetails]) -> str:
+    """What pydantic's ``errors`` about one value say, and what to do about it, in a line."""
+    words = [_words(error) for error in errors]
+    what = " or ".join(dict.fromkeys(what for what, _ in words))
+    hint = next((hint for _, hint in words if hint), "")
+    return f"{what} → {hint}" if hint else what
+
+
 def _unknown(name: str, loc: Loc, known: Iterable[str]) -> str:
     if len(loc) > 1:
         return "remove it"
