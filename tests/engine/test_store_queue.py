@@ -32,7 +32,8 @@ def attempts(book: Ledger, message: int) -> list[tuple[object, ...]]:
 
 def test_a_key_is_a_uuid_of_the_database_and_the_message() -> None:
     instance = uuid.UUID("12345678-1234-5678-1234-567812345678")
-    assert message_key(instance.bytes, 7, 2) == str(uuid.uuid5(instance, "M7.2"))
+    for number in range(60):
+        assert message_key(instance.bytes, number, 2) == str(uuid.uuid5(instance, f"M{number}.2"))
     assert len({message_key(instance.bytes, number, generation) for number in range(50) for generation in range(3)}) == 150
 
 
@@ -256,6 +257,7 @@ def test_a_whole_window_of_successes_is_counted_per_app_and_task(book: Ledger) -
         conn.execute("UPDATE apps SET throttled_until = 9")
     book.settle(*[Outcome(row, End.SENT, provider_id=f"g{row.id}") for row in (*book.claim(), *book.claim(app=book.b))])
     assert (book.counts(task), book.counts(other)) == ((2, 0), (1, 0))
+    assert book.row("SELECT count(*) FROM messages WHERE error_id IS NOT NULL") == (0,)
     # a success says that a wait is over, in its own app
     rows = book.store.db.rows("SELECT sent, throttled_until FROM apps ORDER BY id")
     assert rows == [(4, 0), (1, 0), (0, 9), (0, 9)]

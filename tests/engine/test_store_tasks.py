@@ -160,6 +160,9 @@ def test_what_is_ready_comes_by_slot_and_not_before_its_time(book: Ledger) -> No
         assert not tasks.start(task, NOW), "compare-and-set"
     assert [task.id for task in tasks.ready(NOW)] == []
     assert tasks.next_ready() == NOW + HOUR
+    another = book.task("s4")
+    tasks.fail(another, "source away", now=NOW, retry_at=NOW + DAY)
+    assert tasks.next_ready() == NOW + HOUR
     found = tasks.get(twin)
     assert found is not None
     assert (found.state, found.reason, found.tries, found.started_at, found.ended_at) == (TaskState.DUE, "source away", 1, NOW, None)
@@ -178,6 +181,7 @@ def test_a_failure_without_another_try_is_a_persons(book: Ledger) -> None:
     with book.store.write():
         book.store.tasks.noticed(one)
     assert [task.id for task in book.store.tasks.due_notices()] == [two]
+    assert book.row("SELECT notices FROM tasks WHERE id = ?", one) == (1,)
 
 
 def test_a_task_that_is_done_counts_once_in_its_month(book: Ledger) -> None:
@@ -201,7 +205,9 @@ def test_a_task_that_is_done_counts_once_in_its_month(book: Ledger) -> None:
     assert book.store.tasks.remarks(other) == []
     assert book.row("SELECT bookmark, baseline_at FROM models WHERE id = ?", book.model) == (NOW + 2, None)
     # once more, in another month: its remarks are those of the last run, its count stays where it was
-    finish(book, task, month="2027-01", bookmark=NOW - 5)
+    with book.store.write():
+        book.store.tasks.finish(task, now=NOW, month="2027-01", bookmark=NOW - 5, planned=0, excluded=0, queued=0, bad_rows=0)
+    assert book.row("SELECT baseline_at FROM models WHERE id = ?", book.model) == (None,), "no run is a baseline unless it says so"
     assert book.store.tasks.counters("p") == [("2026-12", 1)]
     assert book.row("SELECT counted FROM tasks WHERE id = ?", task) == ("2026-12",)
     assert book.store.tasks.remarks(task) == []
@@ -271,6 +277,11 @@ def test_tasks_are_listed_newest_first_as_asked(book: Ledger) -> None:
     listed = tasks.listed
     assert [task.id for task in listed()] == [strange, two, one]
     assert [task.id for task in listed(limit=2)] == [strange, two]
+    for number in range(60):
+        book.task(f"more {number}", model=book.seen("k", profile="q"), now=NOW - DAY)
+    assert len(listed()) == 50
+    with book.store.write() as conn:
+        conn.execute("DELETE FROM tasks WHERE slot LIKE 'more %'")
     assert [task.id for task in listed(profiles=P)] == [two, one]
     assert [task.id for task in listed(profiles=frozenset({"p", "q"}))] == [strange, two, one]
     assert [task.id for task in listed(model="n")] == [strange]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
-from libax_automate.engine import deliver, journal, lane, retry
+from libax_automate.engine import deliver, journal, lane, retry, timeline
 from libax_automate.engine.outbox import Draft
 from libax_automate.engine.paper import Finished, Paper
 from libax_automate.engine.store import apps, database, documents, errors, queue, schema, tasks
@@ -257,3 +257,22 @@ def _taken_when_printed(stack: contextlib.ExitStack) -> None:
 
     _set(stack, documents.Documents, "expected", taken)
     _set(stack, documents.Documents, "record", recorded)
+
+
+@_mutation("a-clock-that-stood-ahead-is-believed")
+def _ahead(stack: contextlib.ExitStack) -> None:
+    """What passes of the future have closed stays closed."""
+    _set(stack, timeline, "look", lambda space: None)
+
+
+@_mutation("a-clock-that-stands-behind-is-believed")
+def _behind(stack: contextlib.ExitStack) -> None:
+    """Every earlier reading is taken for the right one."""
+
+    def anywhere(self: timeline.Timeline, now: float) -> tuple[float, float] | None:
+        if self.top is None or now >= self.top:
+            return None
+        self.leaps = [(now, self.top)]
+        return self.leaps[0]
+
+    _set(stack, timeline.Timeline, "leap_around", anywhere)

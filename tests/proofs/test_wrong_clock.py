@@ -15,6 +15,7 @@ from libax_automate.engine.store.rows import MessageState
 from libax_automate.engine.timeline import Timeline
 from libax_automate.testing.clock import FakeClock
 from libax_automate.testing.service import Reply, Service
+from tests.harness import mutations
 from tests.harness.world import World
 
 OK = Reply(200, {"id": "g1"})
@@ -78,6 +79,12 @@ def test_a_slot_that_came_while_the_clock_stood_ahead_is_run_when_it_is_right(
     a_pass(world, NOW + 25 * HOUR)
     assert ("2026-12-25T11:00", "done", "schedule") in tasks(world, "recado")
     assert all(state != "missed" for _, state, _ in tasks(world, "recado"))
+
+
+@pytest.mark.parametrize("fault", ["a-clock-that-stood-ahead-is-believed", "a-clock-that-stands-behind-is-believed"])
+def test_the_proof_notices_an_engine_that_believes_any_clock(fault: str, gateway: Service, tmp_path: Path) -> None:
+    with mutations.broken(fault), pytest.raises(AssertionError):
+        test_a_slot_that_came_while_the_clock_stood_ahead_is_run_when_it_is_right(AHEAD[0], "skip", gateway, tmp_path)
 
 
 @pytest.mark.parametrize("late", ["skip", "once", "all"])
