@@ -24,13 +24,13 @@ from libax_automate.engine.workspace import Workspace
 from libax_automate.errors import TemplateError
 from libax_automate.message import Channel
 from libax_automate.model import Candidate, Model
-from libax_automate.people import with_people
+from libax_automate.people import person_of
 from libax_automate.record import Query, Record
 
 #: records of a model that are looked at, where the source is a file and where it is asked over the network
 LOCAL, REMOTE = 5_000, 20_000
 #: records whose owners are fetched with one query
-_CHUNK = 200
+_CHUNK = 5_000
 #: as the wording says it of a person
 _OVER = re.compile(r"text is \d+ characters, max_chars is ")
 _NUMBERED = re.compile(r"\{\{\s*(\d{1,2})\s*\}\}")
@@ -152,7 +152,7 @@ class _Look:
         needed = self._recipe.reads()
         shown = {**self._recipe.placeholders, **(NUMBERED if self._recipe.stationery() else {})}
         records = self._counted(islice(run.fetch(self._recipe.entity_name(), Query()), limit))
-        for record, person, missing in with_people(run, records) if self._recipe.people == "contacts" else self._owned(run, records):
+        for record, person, missing in self._owned(run, records):
             if any(record.get(name) is None for name in needed):
                 continue  # its moment never comes
             # what is there only when it writes (a number that is not taken yet) is shown by its sample
@@ -160,15 +160,24 @@ class _Look:
             yield Candidate(record=record, recipient=person, occasion="check", extra=extra, excluded=missing)
 
     def _owned(self, run: PlanRun, records: Iterator[Record]) -> Iterator[tuple[Record, Record | None, str | None]]:
-        """Each record with whom it belongs to, where that is no contact."""
+        """Each record with whom it belongs to, as ``with_people`` answers it; in larger chunks, since a file is read through for each."""
         people = self._recipe.people
         while chunk := list(islice(records, _CHUNK)):
-            owners = [record.get(singular(people)) for record in chunk]
-            ids = frozenset(str(owner) for owner in owners if owner is not None and not isinstance(owner, Record))
+            owners = [self._owner(record) for record in chunk]
+            ids = frozenset(owner for owner in owners if isinstance(owner, str))
             found = {owner.id: owner for owner in run.fetch(people, Query(ids=ids))} if ids else {}
             for record, owner in zip(chunk, owners, strict=True):
-                person = owner if isinstance(owner, Record) else found.get(str(owner))
-                yield record, person, None if person is not None else f"names none of the {people}"
+                if owner is None:
+                    yield record, None, None
+                else:
+                    person = owner if isinstance(owner, Record) else found.get(owner)
+                    yield record, person, None if person is not None else f"its owner is not among the {people}"
+
+    def _owner(self, record: Record) -> Record | str | None:
+        if self._recipe.people == "contacts":
+            return person_of(record)
+        owner = record.get(singular(self._recipe.people))
+        return owner if isinstance(owner, Record) or owner is None else str(owner)
 
     def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
