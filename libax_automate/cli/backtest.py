@@ -26,7 +26,6 @@ _NAMED = 20
 _WEEKS_LINES, _WEEKS_PAGE = 60, 30
 #: people who had paid that are named on a page
 _CASES = 200
-_NUMBERS = frozenset({"messages"})
 #: reasons of each kind that are named in a terminal
 _REASONS = 10
 
@@ -52,7 +51,7 @@ def backtest(
     found = replay(space, profile, specs, begin, end)
     days = [(begin + timedelta(days=offset), found.days[begin + timedelta(days=offset)]) for offset in range((end - begin).days + 1)]
     if html is not None:
-        write_page(html, _page(found, days, f"{profile.name}: {names}", f"{begin} to {end}"))
+        write_page(html, _page(found, days, f"{profile.name}: {names}", profile.locale))
         session.out.say(f"written: {html}")
     most = [{"person": person, "name": name, "messages": count} for (person, name), count in found.people.most_common(_NAMED)]
     after = [{"day": day.isoformat(), "person": person, "name": name, "step": step} for day, person, name, step in found.after_paid]
@@ -105,48 +104,57 @@ def _models(session: Session, given: list[str]) -> tuple[Profile, list[ModelSpec
 
 
 def _chart(session: Session, days: list[tuple[date, int]]) -> None:
-    word, bars = _bars(days, _WEEKS_LINES)
+    unit, bars = _bars(days, _WEEKS_LINES)
+    word = "week of" if unit == "week" else unit
     most = max((count for _, count in bars), default=0) or 1
-    rows = [{word: label, "messages": count, "": "█" * round(_BAR * count / most)} for label, count in bars]
+    rows = [
+        {word: f"{first:%Y-%m}" if unit == "month" else first.isoformat(), "messages": count, "": "█" * round(_BAR * count / most)}
+        for first, count in bars
+    ]
     session.out.table(rows, [Column(word), Column("messages", right=True), Column("")])
 
 
-def _bars(days: list[tuple[date, int]], weeks: int) -> tuple[str, list[tuple[str, int]]]:
-    """Day by day, in a longer period week by week, beyond so many ``weeks`` month by month."""
+def _bars(days: list[tuple[date, int]], weeks: int) -> tuple[str, list[tuple[date, int]]]:
+    """Day by day, in a longer period week by week, beyond so many ``weeks`` month by month; each bar by its first day."""
     if len(days) <= _DAYS:
-        return "day", [(day.isoformat(), count) for day, count in days]
+        return "day", days
     by_month = len(days) > 7 * weeks
-    found: dict[str, int] = {}
+    found: dict[date, int] = {}
     for day, count in days:
-        label = f"{day:%Y-%m}" if by_month else (day - timedelta(days=day.weekday())).isoformat()
-        found[label] = found.get(label, 0) + count
-    return "month" if by_month else "week of", list(found.items())
+        first = day.replace(day=1) if by_month else day - timedelta(days=day.weekday())
+        found[first] = found.get(first, 0) + count
+    return "month" if by_month else "week", list(found.items())
 
 
-def _page(found: Replayed, days: list[tuple[date, int]], title: str, subtitle: str) -> str:
-    from libax_automate.engine.page import chart, counts, document, sample, sums, table
+def _page(found: Replayed, days: list[tuple[date, int]], title: str, locale: str) -> str:
+    from libax_automate.engine.language import language
+    from libax_automate.engine.page import chart, counts, document, more, sample, sums, table
+    from libax_automate.engine.reason import reason
 
+    lang = language(locale)
+    say = lang.text
     figures = [
-        ("", found.messages, "messages"), ("", len(found.people), "people"), ("excluded", found.reasons.total(), "left out"),
-        ("held", found.held.total(), "later"),
+        ("", found.messages, say("page.messages")), ("", len(found.people), say("page.people")),
+        ("excluded", found.reasons.total(), say("page.left_out")), ("held", found.held.total(), say("page.later")),
     ]  # fmt: skip
-    word, bars = _bars(days, _WEEKS_PAGE)
-    sections = [("", sums(figures)), (f"Messages by {word.removesuffix(' of')}", chart(word, bars))]
-    for heading, counted in (("By model", found.models), ("By step", found.steps), ("By app", found.apps)):
+    unit, bars = _bars(days, _WEEKS_PAGE)
+    sections = [("", sums(lang, figures)), (say(f"page.by.{unit}"), chart(lang, unit, bars))]
+    for kind, counted in (("model", found.models), ("step", found.steps), ("app", found.apps)):
         if len(counted) > 1:
-            rows = [(name or "the message itself", f"{number:,}") for name, number in counted.most_common()]
-            sections.append((heading, table(("", "messages"), rows, kind="few", right=_NUMBERS)))
+            rows = [(name or say("page.itself"), lang.number(number)) for name, number in counted.most_common()]
+            sections.append((say(f"page.by.{kind}"), table(lang, ("", "messages"), rows, kind="few")))
     if found.people:
-        rows = [(name or person, f"{count:,}") for (person, name), count in found.people.most_common(_NAMED)]
-        sections.append(("Written to most", table(("person", "messages"), rows, kind="few", right=_NUMBERS)))
+        rows = [(name or person, lang.number(count)) for (person, name), count in found.people.most_common(_NAMED)]
+        sections.append((say("page.most"), table(lang, ("person", "messages"), rows, kind="few")))
     if found.after_paid:
-        cases = [(str(day), name or person, step) for day, person, name, step in found.after_paid[:_CASES]]
-        more = f'<p class="sub">… and {len(found.after_paid) - _CASES:,} more.</p>' if len(found.after_paid) > _CASES else ""
-        sections.append(("To people who had paid", table(("day", "person", "step"), cases) + more))
+        cases = [(lang.date(day), name or person, step) for day, person, name, step in found.after_paid[:_CASES]]
+        rest = more(lang, len(found.after_paid) - _CASES) if len(found.after_paid) > _CASES else ""
+        sections.append((say("page.paid"), table(lang, ("day", "person", "step"), cases) + rest))
     if found.reasons:
-        sections.append(("Why some hear nothing", counts(found.reasons)))
+        sections.append((say("page.why_not"), counts(lang, found.reasons)))
     if found.held:
-        sections.append(("Why some hear later", counts(found.held)))
-    sections += [("", sample(draft)) for draft in found.samples.values()]
-    told = f"{subtitle}. {found.runs:,} runs" + "".join(f"; {note}" for note in found.notes)
-    return document(title=title, subtitle=f"{told}.", sections=sections)
+        sections.append((say("page.why_later"), counts(lang, found.held)))
+    sections += [("", sample(lang, draft)) for draft in found.samples.values()]
+    span = say("page.span", first=lang.date(days[0][0]), last=lang.date(days[-1][0]))
+    told = "; ".join([lang.ntext("page.runs", found.runs), *(reason(locale, note) for note in found.notes)])
+    return document(lang, title=title, subtitle=f"{span}. {told}.", sections=sections)

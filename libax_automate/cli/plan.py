@@ -65,9 +65,10 @@ def plan(
     made = plan_model(space, profile, spec, on=day)
     out, reasons, page = session.out, Tally(), None
     if html is not None:
+        from libax_automate.engine.language import language
         from libax_automate.engine.page import Page
 
-        page = Page()
+        page = Page(language(profile.locale))
     with Listing(out, COLUMNS) as people:
         # one walk, person by person: however many there are, none is kept in memory
         drafts = _watched(made.drafts, people, reasons, page)
@@ -86,9 +87,8 @@ def plan(
             for draft in samples(space, profile, spec, steps):
                 page.sample(draft)
             title = f"{profile.name}: {spec.name}"
-            when = made.moment.slot.local.strftime("%Y-%m-%d %H:%M")
             about = {each.name: each.description for each in spec.steps}
-            write_page(html, page.html(title=title, subtitle=" · ".join(filter(None, (when, spec.description))), about=about))
+            write_page(html, page.html(title=title, moment=made.moment.slot.local, description=spec.description, about=about))
             out.say(f"written: {html}")
         for row in made.bad_rows:
             out.warn(f"{row.where}: {row.column}: {row.why}" if row.column else f"{row.where}: {row.why}")

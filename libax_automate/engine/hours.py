@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from libax_automate.engine.spec import ModelSpec, Profile, Quiet
 from libax_automate.engine.walltime import instant_of, local_of, midnight
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+#: as they stand in reasons
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Hours:
         while True:
             local = local_of(at, self._zone)
             if self._weekdays is not None and local.isoweekday() not in self._weekdays:
-                closed = closed or f"no sending on {_DAYS[local.weekday()]}"
+                closed = closed or f"no sending on {DAYS[local.weekday()]}"
                 at = midnight(local.date() + timedelta(days=1), self._zone)
             elif (end := self._quiet_end(at, local)) is not None:
                 at = end
@@ -66,7 +67,7 @@ class Hours:
         local = local_of(at, self._zone)
         if closed is None:
             return Hold(at, f"quiet hours until {local:%H:%M}")
-        return Hold(at, f"{closed}, waits until {_DAYS[local.weekday()][:3]} {local.day} {_MONTHS[local.month - 1]} {local:%H:%M}")
+        return Hold(at, f"{closed}, waits until {DAYS[local.weekday()][:3]} {local.day} {MONTHS[local.month - 1]} {local:%H:%M}")
 
     def _quiet_end(self, at: datetime, local: datetime) -> datetime | None:
         quiet = self._quiet

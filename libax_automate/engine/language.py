@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 #: the catalogues shipped
@@ -81,11 +81,11 @@ class Language:
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
-    def text(self, name: str, **values: object) -> str:
+    def text(self, name: str, /, **values: object) -> str:
         """The text called ``name`` with its placeholders filled in; raises KeyError for a name that no catalogue has."""
         return self._entries[name].one.format_map(values)
 
-    def ntext(self, name: str, count: int, **values: object) -> str:
+    def ntext(self, name: str, count: int, /, **values: object) -> str:
         """The singular or plural of ``name``, as ``count`` asks for; ``{count}`` is written as the locale writes numbers."""
         entry = self._entries[name]
         chosen = entry.one if self._words.plural_form(count) == _ONE else entry.other
@@ -104,10 +104,19 @@ class Language:
 
     def day(self, day: dt.date) -> str:
         """Weekday and day, short: ``qui 24/12``."""
-        from babel.dates import format_date, format_skeleton
+        return f"{self.weekday(day.weekday(), short=True)} {self.short_day(day)}"
 
-        weekday = format_date(day, "ccc", locale=self._words).rstrip(".")
-        return f"{weekday} {format_skeleton('Md', dt.datetime(day.year, day.month, day.day), locale=self._babel)}"  # noqa: DTZ001 - a day has no zone
+    def weekday(self, number: int, *, short: bool = False) -> str:
+        """The name of a day of the week, 0 = Monday: ``quinta-feira``; ``quinta`` where it is to be short."""
+        from babel.dates import get_day_names
+
+        return str(get_day_names("abbreviated" if short else "wide", "stand-alone", locale=self._words)[number]).rstrip(".")
+
+    def short_day(self, day: dt.date) -> str:
+        """Day and month: ``24/12``."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("Md", dt.datetime(day.year, day.month, day.day), locale=self._babel)  # noqa: DTZ001 - a day has no zone
 
     def month(self, day: dt.date) -> str:
         """``dezembro de 2026``."""
@@ -115,19 +124,37 @@ class Language:
 
         return format_skeleton("yMMMM", dt.datetime(day.year, day.month, day.day), locale=self._words)  # noqa: DTZ001 - a month has no zone
 
-    def datetime(self, moment: dt.datetime, zone: ZoneInfo | None = None) -> str:
-        """Day and minute, without seconds. An instant is shown in ``zone``; a naive wall time as it is."""
+    def quarter(self, day: dt.date) -> str:
+        """``4.º trimestre de 2026``."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("yQQQQ", dt.datetime(day.year, day.month, day.day), locale=self._words)  # noqa: DTZ001 - a quarter has no zone
+
+    def time(self, clock: dt.time) -> str:
+        """``09:30``; ``9:30 AM`` in American English."""
         from babel.dates import format_time
 
+        return format_time(clock, "short", locale=self._babel)
+
+    def datetime(self, moment: dt.datetime, zone: ZoneInfo | None = None) -> str:
+        """Day and minute, without seconds. An instant is shown in ``zone``; a naive wall time as it is."""
         local = moment if zone is None or moment.tzinfo is None else moment.astimezone(zone)
-        clock = format_time(local.replace(tzinfo=None), "short", locale=self._babel)
-        return f"{self.date(local.date())} {clock}"
+        return f"{self.date(local.date())} {self.time(local.time())}"
 
     def span(self, length: dt.timedelta) -> str:
         """A length of time in its largest fitting unit: ``4 horas``, ``2 dias``."""
         from babel.dates import format_timedelta
 
         return format_timedelta(length, locale=self._words)
+
+    def length(self, length: dt.timedelta) -> str:
+        """A length of time in whole days, hours or minutes, never in weeks or months: ``14 dias``, ``36 horas``."""
+        from babel.dates import format_timedelta
+
+        unit: Literal["day", "hour", "minute"] = "minute"
+        if not length % dt.timedelta(hours=1):
+            unit = "hour" if length % dt.timedelta(days=1) else "day"
+        return format_timedelta(length, granularity=unit, threshold=float("inf"), locale=self._words)
 
     def money(self, amount: Decimal, currency: str) -> str:
         """``1.234,50 €``."""
@@ -140,6 +167,12 @@ class Language:
         from babel.numbers import format_decimal
 
         return format_decimal(value, locale=self._babel)
+
+    def amount(self, value: Decimal) -> str:
+        """An amount of no known currency, with two decimals: ``1.234,50``."""
+        from babel.numbers import format_decimal
+
+        return format_decimal(value, "#,##0.00", locale=self._babel)
 
 
 @lru_cache(maxsize=64)

@@ -1,12 +1,19 @@
-"""One self-contained page that shows a plan or a backtest to somebody who has no terminal: on a screen, on a telephone, on paper."""
+"""One self-contained page that shows a plan or a backtest to somebody who has no terminal: on a screen, on a telephone, on paper.
+
+What a page says itself is in the language of its profile, and so are reasons, dates and numbers; what the profile and its source say is theirs.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from html import escape
 
+from libax_automate.engine.language import Language
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.reason import reason
+from libax_automate.engine.reference import LATER
 from libax_automate.engine.segments import size_of
 from libax_automate.message import Channel
 
@@ -49,7 +56,8 @@ tr,pre,ol.values,iframe,.sums,.few,.sample:not(.tall){break-inside:avoid}iframe{
 class Page:
     """Gathers a plan's people as they stream by; keeps counts of all and rows of the first hundreds."""
 
-    def __init__(self) -> None:
+    def __init__(self, lang: Language) -> None:
+        self._lang = lang
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._waits: Counter[str] = Counter()
@@ -78,112 +86,155 @@ class Page:
         """What a step that reaches nobody in this plan would say."""
         self._further.append(draft)
 
-    def html(self, *, title: str, subtitle: str, about: Mapping[str, str] | None = None) -> str:
-        """The page, with no reference to anything outside itself; ``about`` has the profile's own words for its steps."""
-        said = about or {}
-        words = ((Verdict.SEND, "to send"), (Verdict.HELD, "held"), (Verdict.EXCLUDED, "excluded"))
-        parts = [_head(title, subtitle), sums([(str(verdict), self._verdicts[verdict], word) for verdict, word in words])]
-        if self._reasons:
-            parts.append("<h2>Why some hear nothing</h2>" + counts(self._reasons))
-        if self._waits:
-            parts.append("<h2>Why some hear later</h2>" + counts(self._waits))
-        parts += [sample(draft, said.get(draft.step, "")) for draft in self._samples.values()]
-        parts += [sample(draft, said.get(draft.step, ""), "Nobody is at this step in this plan.") for draft in self._further]
+    def html(self, *, title: str, moment: datetime, description: str = "", about: Mapping[str, str] | None = None) -> str:
+        """The page, with no reference to anything outside itself; ``about`` has the profile's own words for its steps.
+
+        ``moment`` is the wall time that the plan is for.
+        """
+        lang, said = self._lang, about or {}
+        words = (
+            (Verdict.SEND, lang.text("page.send")),
+            (Verdict.HELD, lang.text("page.held")),
+            (Verdict.EXCLUDED, lang.text("page.excluded")),
+        )
+        figures = [(str(verdict), self._verdicts[verdict], word) for verdict, word in words]
+        subtitle = " · ".join(filter(None, (lang.datetime(moment), description)))
+        parts = [_head(lang, title, subtitle), sums(lang, figures)]
+        for heading, counted in (("page.why_not", self._reasons), ("page.why_later", self._waits)):
+            if counted:
+                parts.append(f"<h2>{escape(lang.text(heading))}</h2>{counts(lang, counted)}")
+        parts += [sample(lang, draft, said.get(draft.step, "")) for draft in self._samples.values()]
+        parts += [sample(lang, draft, said.get(draft.step, ""), lang.text("page.nobody")) for draft in self._further]
         if self._rows:
-            parts.append("<h2>Who</h2>" + table(("name", "address", "channel", "verdict", "reason"), self._rows, kind="who"))
+            who = lang.text("page.who")
+            parts.append(f"<h2>{escape(who)}</h2>{self._who()}")
         if (rest := self._verdicts.total() - len(self._rows)) > 0:
-            parts.append(f'<p class="sub">… and {rest:,} more.</p>')
+            parts.append(more(lang, rest))
         return "".join([*parts, "</main></body></html>"])
 
+    def _who(self) -> str:
+        lang = self._lang
+        marks = {lang.text(f"verdict.{verdict}"): str(verdict) for verdict in Verdict}
+        rows = (
+            (name, to, channel and lang.text(f"channel.{channel}"), lang.text(f"verdict.{verdict}"), reason(lang.locale, why))
+            for name, to, channel, verdict, why in self._rows
+        )
+        return table(lang, ("name", "address", "channel", "verdict", "reason"), rows, kind="who", marks=marks)
 
-def sample(draft: Draft, *notes: str) -> str:
+
+def sample(lang: Language, draft: Draft, *notes: str) -> str:
     """What one person would read; nothing where there are no words to read."""
     if not draft.channel or draft.channel is Channel.ACTION:
         return ""
-    parts = [
-        f"<h2>{escape(draft.step or 'The message')} by {escape(draft.channel)}, as {escape(draft.name or draft.person)} would get it</h2>"
-    ]
-    parts += [f'<p class="sub">{escape(note)}</p>' for note in notes if note]
+    step, channel = draft.step or lang.text("page.message"), lang.text(f"channel.{draft.channel}")
+    heading = lang.text("page.sample", step=step, channel=channel, name=draft.name or draft.person)
+    parts = [f"<h2>{escape(heading)}</h2>", *(f'<p class="sub">{escape(note)}</p>' for note in notes if note)]
     if draft.subject:
         parts.append(f"<p><b>{escape(draft.subject)}</b></p>")
     payload = draft.payload
+    later = lang.text("page.at_run")
     if payload.get("html"):
         # sandboxed without scripts, forms or its own origin: a template's HTML shows, and does nothing
         height = min(600, 180 + 30 * str(payload.get("text") or "").count("\n"))
-        parts.append(f'<iframe sandbox="" title="sample" height="{height}" srcdoc="{escape(str(payload["html"]), quote=True)}"></iframe>')
+        frame = escape(str(payload["html"]).replace(LATER, escape(later)), quote=True)
+        parts.append(f'<iframe sandbox="" title="{escape(lang.text("page.example"))}" height="{height}" srcdoc="{frame}"></iframe>')
     if payload.get("text"):
-        parts.append(f"<pre>{escape(str(payload['text']))}</pre>")
+        text = str(payload["text"])
+        parts.append(f"<pre>{escape(text.replace(LATER, later))}</pre>")
         if draft.channel is Channel.SMS:
-            size = size_of(str(payload["text"]))
-            parts.append(f'<p class="sub">{len(str(payload["text"]))} characters, {size.segments} SMS ({size.encoding})</p>')
+            size = size_of(text)
+            length = lang.text("page.length", count=lang.number(len(text)), segments=lang.number(size.segments), encoding=size.encoding)
+            parts.append(f'<p class="sub">{escape(length)}</p>')
     elif payload.get("template"):
-        parts.append(f'<p class="sub">The provider\'s template {escape(str(payload["template"]))}, filled with:</p>{_values(draft)}')
+        filled = lang.text("page.template", template=payload["template"])
+        parts.append(f'<p class="sub">{escape(filled)}</p>{_values(lang, draft)}')
     elif not payload.get("html"):
         parts.append(f"<pre>{escape(draft.text)}</pre>")
     return f'<section class="sample{" tall" if payload.get("html") else ""}">{"".join(parts)}</section>'
 
 
-def _values(draft: Draft) -> str:
+def _values(lang: Language, draft: Draft) -> str:
+    later = lang.text("page.at_run")
     params = draft.payload.get("params") or {}
     if params:
-        return table(("variable", "value"), [(str(name), str(value)) for name, value in params.items()], kind="few")
-    values = "".join(f"<li>{escape(str(value))}</li>" for value in draft.payload.get("vars") or ())
+        rows = [(str(name), str(value).replace(LATER, later)) for name, value in params.items()]
+        return table(lang, ("variable", "value"), rows, kind="few")
+    values = "".join(f"<li>{escape(str(value).replace(LATER, later))}</li>" for value in draft.payload.get("vars") or ())
     return f'<ol class="values">{values}</ol>' if values else ""
 
 
-def chart(word: str, bars: Sequence[tuple[str, int]]) -> str:
-    """Messages over time as bars, one a row: ``word`` is what a row stands for."""
+def chart(lang: Language, unit: str, bars: Sequence[tuple[date, int]]) -> str:
+    """Messages over time as bars, one a row: ``unit`` is what a row stands for, ``day``, ``week`` or ``month``, and each has its first day."""
     most = max((count for _, count in bars), default=0) or 1
     rows = "".join(
-        f'<tr><td class="d">{escape(label)}</td><td class="n">{count:,}</td>'
+        f'<tr><td class="d">{escape(lang.month(first) if unit == "month" else lang.date(first))}</td><td class="n">{lang.number(count)}</td>'
         f'<td class="w">{_bar(100 * count / most) if count else ""}</td></tr>'
-        for label, count in bars
+        for first, count in bars
     )
-    return f'<table><thead><tr><th>{escape(word)}</th><th class="n">messages</th><th></th></tr></thead><tbody>{rows}</tbody></table>'
+    heads = f'<th>{escape(lang.text(f"column.{unit}"))}</th><th class="n">{escape(lang.text("column.messages"))}</th><th></th>'
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _bar(percent: float) -> str:
     return f'<div class="bar" style="width:{percent:.1f}%"></div>'
 
 
-def document(*, title: str, subtitle: str, sections: Iterable[tuple[str, str]]) -> str:
+def document(lang: Language, *, title: str, subtitle: str, sections: Iterable[tuple[str, str]]) -> str:
     """A page of sections, (heading, HTML); one without a heading stands by itself."""
     body = "".join((f"<h2>{escape(heading)}</h2>" if heading else "") + content for heading, content in sections)
-    return f"{_head(title, subtitle)}{body}</main></body></html>"
+    return f"{_head(lang, title, subtitle)}{body}</main></body></html>"
 
 
-def _head(title: str, subtitle: str) -> str:
+def _head(lang: Language, title: str, subtitle: str) -> str:
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<!DOCTYPE html><html lang="{escape(lang.tag)}"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f'<body><main><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>'
     )
 
 
-def sums(figures: Iterable[tuple[str, int, str]]) -> str:
+def sums(lang: Language, figures: Iterable[tuple[str, int, str]]) -> str:
     """The figures that matter, side by side: (class, number, words)."""
-    cells = [f'<div class="{kind}"><b>{number:,}</b>{escape(words)}</div>' for kind, number, words in figures]
+    cells = [f'<div class="{kind}"><b>{lang.number(number)}</b>{escape(words)}</div>' for kind, number, words in figures]
     return f'<div class="sums{" four" if len(cells) == 4 else ""}">{"".join(cells)}</div>'
 
 
-def counts(reasons: Counter[str]) -> str:
+def counts(lang: Language, reasons: Counter[str]) -> str:
     """Reasons by how often, the most frequent of them."""
-    rows = [(f"{number:,}", what) for what, number in reasons.most_common(_SHOWN)]
-    cells = "".join(f'<tr><td class="n">{number}</td><td>{escape(what)}</td></tr>' for number, what in rows)
-    rest = reasons.total() - sum(number for _, number in reasons.most_common(_SHOWN))
-    more = f'<p class="sub">… and {rest:,} for other reasons.</p>' if rest else ""
-    return f'<table class="few"><tbody>{cells}</tbody></table>{more}'
+    shown = reasons.most_common(_SHOWN)
+    cells = "".join(
+        f'<tr><td class="n">{lang.number(number)}</td><td>{escape(reason(lang.locale, why))}</td></tr>' for why, number in shown
+    )
+    rest = reasons.total() - sum(number for _, number in shown)
+    others = f'<p class="sub">{escape(lang.text("page.other", count=lang.number(rest)))}</p>' if rest else ""
+    return f'<table class="few"><tbody>{cells}</tbody></table>{others}'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", right: frozenset[str] = frozenset()) -> str:
-    """Rows of plain texts, escaped; numbers of the columns named in ``right`` stand below each other."""
-    marks = ["n" if each in right else "d" if each == "day" else "" for each in heads]
-    head = "".join(f"<th{_class(mark)}>{escape(each)}</th>" for each, mark in zip(heads, marks, strict=True))
+def more(lang: Language, number: int) -> str:
+    """How many a list does not name."""
+    return f'<p class="sub">{escape(lang.text("page.more", count=lang.number(number)))}</p>'
+
+
+def table(
+    lang: Language, columns: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", marks: Mapping[str, str] | None = None
+) -> str:
+    """Rows of plain texts, escaped, under the names that the catalogue has for ``columns``; one without a name stands under nothing.
+
+    Messages are numbers, and stand below each other; ``marks`` says how verdicts look.
+    """
+    looks = ["n" if each == "messages" else "d" if each == "day" else "" for each in columns]
+    heads = [(look, lang.text(f"column.{each}") if each else "") for each, look in zip(columns, looks, strict=True)]
+    head = "".join(f"<th{_class(look)}>{escape(words)}</th>" for look, words in heads)
+    places = list(zip(columns, looks, strict=True))
     body = "".join(
         "<tr>"
-        + "".join(f"<td{_class(cell if cell in _WORDS else mark)}>{escape(cell)}</td>" for cell, mark in zip(row, marks, strict=True))
+        + "".join(
+            f"<td{_class((marks or {}).get(cell, '') if column == 'verdict' else look)}>{escape(cell)}</td>"
+            for cell, (column, look) in zip(row, places, strict=True)
+        )
         + "</tr>"
         for row in rows
     )
@@ -192,6 +243,3 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = ""
 
 def _class(name: str) -> str:
     return f' class="{name}"' if name else ""
-
-
-_WORDS = frozenset(str(each) for each in Verdict)

@@ -82,8 +82,8 @@ def test_the_page_stands_alone_and_shows_counts_reasons_and_a_sample(shop: Shop,
     shop.write(rows=ANA + RUI.replace("rui@example.com", "") + "5,<b>Zé</b>,1990-12-24,ze@example.com,Faro,\n")
     saved(cli, "--html", "plan.html")
     page = Path("plan.html").read_text(encoding="utf-8")
-    assert "<b>2</b>to send" in page
-    assert "no e-mail" in page
+    assert "<b>2</b>a enviar" in page
+    assert "sem e-mail" in page
     assert "Parabéns, Ana!" in page
     assert "<b>Zé</b>" not in page
     assert "&lt;b&gt;Zé&lt;/b&gt;" in page

@@ -62,7 +62,7 @@ def test_a_page_and_a_chart_show_it(shop: Shop, cli: Cli) -> None:
     assert "█" in done.out
     assert "2 messages to 2 people in 31 runs" in done.out
     page = Path("b.html").read_text(encoding="utf-8")
-    assert "2025-03-10" in page
+    assert "10/03/2025" in page
     assert Path("b.html").stat().st_mode & 0o077 == 0
 
 
@@ -162,12 +162,12 @@ def test_why_people_are_held_back_is_told_in_the_terminal_and_on_the_page(shop: 
     done = cli("backtest", "parabens", "aviso", *MARCH[:4], "--html", "b.html", "--db", "a.db")
     assert "7 left out, 0 later" in done.out
     assert "capped: 1 per 3d; expires before it may be said" in done.out
-    assert "capped: 1 per 3d; expires before it may be said" in Path("b.html").read_text(encoding="utf-8")
+    assert "limite atingido: 1 em 3 dias; expira antes de poder sair" in Path("b.html").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_figures_bars_and_a_message_of_each_model(shop: Shop, cli: Cli) -> None:
     _mondays(shop)
-    for last, word, bars in (("2025-03-31", "day", 31), ("2025-06-30", "week of", 19), ("2025-12-31", "month", 10)):
+    for last, word, bars in (("2025-03-31", "dia", 31), ("2025-06-30", "semana de", 19), ("2025-12-31", "mês", 10)):
         done = cli("backtest", "parabens", "aviso", "--from", "2025-03-01", "--to", last, "--html", "b.html", "--db", "a.db")
         assert done.code == 0, done.err
         page = Path("b.html").read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def test_the_page_shows_figures_bars_and_a_message_of_each_model(shop: Shop, cli
         assert chart.count("<tr>") == bars
         assert "Parabéns, Ana!" in page
         assert "Um aviso, Ana." in page
-    assert "<b>91</b>messages" in page
+    assert "<b>91</b>mensagens" in page
 
 
 def test_models_of_two_profiles_are_not_replayed_together(shop: Shop, cli: Cli) -> None:

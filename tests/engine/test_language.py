@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from libax_automate.engine.language import LANGUAGES, catalogue, chain, language
+from libax_automate.engine.reason import PARTS
 
 PACKAGE = Path(str(files("libax_automate")))
 
@@ -37,9 +38,13 @@ def test_every_text_exists_in_every_language_with_the_same_placeholders(name: st
 def test_every_text_is_used_and_every_used_text_exists() -> None:
     """Ids made of a prefix and a word (``kind.account``) are told by the prefix."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
-    named = set(re.findall(r'n?text\(\s*"([a-z_.]+)"', source))
+    named = set(re.findall(r'(?<!\w)n?text\(\s*"([a-z_.]+)"', source))
     assert named <= set(catalogue("en")), "a text is used that no catalogue has"
-    prefixes = ("subject.", "kind.", "todo.", "state.", "command.", "report.column.", "report.heading.")
+    prefixes = (
+        "subject.", "kind.", "todo.", "state.", "command.", "report.column.", "report.heading.", "verdict.", "channel.", "column.", "page.by.",
+        # found by their words: tests/engine/test_reason.py
+        "reason.", *PARTS.values(),
+    )  # fmt: skip
     unused = {key for key in catalogue("en") if f'"{key}"' not in source and not key.startswith(prefixes)}
     assert not unused
 
