@@ -48,9 +48,13 @@ def rewind(db: Database, now: float, *, before: float, since: float, top: float,
     # how old a provider's memory of a key is, nobody knows any more: as old as can be
     db.conn.execute("UPDATE attempts SET started_at = ? WHERE started_at >= ?", (before, since))
     apps = _apps(db, now, since, top - now)
-    if (forgot := float(db.get("forgot", "0"))) > now:
-        db.set("forgot", str(min(forgot, now)))
-    return Rewound(models, slots, messages, apps)
+    for key in ("forgot", "last_run"):
+        if float(db.get(key, "0")) > now:
+            db.set(key, str(now))
+    done = Rewound(models, slots, messages, apps)
+    what = ", ".join(f"{number} {name}" for name, number in done.as_dict().items())
+    db.conn.execute("INSERT INTO operations(at, verb, target, detail) VALUES (?, 'clock', '', ?)", (now, f"stood at {top:.0f}: {what}"))
+    return done
 
 
 def _models(db: Database, now: float, since: float, floor: Callable[[str, float], float | None]) -> int:
@@ -119,7 +123,8 @@ def _messages(db: Database, now: float, since: float, shift: float) -> int:
         "UPDATE messages SET state = 'waiting', ended_at = NULL, reason = '' WHERE state = 'expired' AND ended_at >= ? AND expires > ?",
         (since, now),
     ).rowcount
-    early = f"attempts = 0 AND task_id IN (SELECT id FROM tasks WHERE trigger = '{AHEAD}' AND created_at >= :since)"
+    ahead = f"SELECT id FROM tasks WHERE trigger = '{AHEAD}' AND created_at >= :since"
+    early = f"attempts = 0 AND task_id IS NOT NULL AND task_id IN ({ahead})"
     values = {"now": now, "since": since, "shift": shift, "undecided": UNDECIDED}
 
     # planned for a day that has not come, and not gone yet: it waits for that day
