@@ -317,6 +317,34 @@ def test_what_cannot_be_settled_is_kept_and_replayed(bench: Bench) -> None:
     assert again.result.sent == 2
 
 
+def test_what_would_end_each_process_after_the_first_is_settled_without_what_follows(bench: Bench) -> None:
+    """An outcome whose consequences cannot be worked out: what left has left; what did not is found as an orphan."""
+    rows = bench.claim("sms", 2)
+    rows[0].activity = "{"
+    with bench.store.write() as conn:
+        conn.execute("UPDATE messages SET activity = '{' WHERE id = ?", (rows[0].id,))
+    bench.delivery._journal.prepare()
+    bench.delivery._journal.write([*sent(rows[:1]), Outcome(rows[1], End.FAILED, cls="content", cause="too large", cause_key="k")])
+    bench.delivery._replay()
+    assert bench.states(rows) == ["sent", "sending"]
+    assert [row.id for row in bench.store.queue.orphans()] == [rows[1].id]
+    assert bench.store.ledger.attempts(rows[1].id)[0][3:] == (None, None, None)
+    assert not bench.delivery._journal.filled()
+    assert bench.store.errors.listed() == []
+
+
+def test_once_told_to_stop_it_claims_nothing_and_settles_what_is_done(bench: Bench) -> None:
+    rows = bench.claim("sms", 1)
+    lane = bench.lanes["sms"]
+    lane.outstanding = 1
+    lane.done.extend(sent(rows))
+    bench.delivery.stop.set()
+    assert bench.delivery._commit() == []
+    assert (bench.states(rows), lane.outstanding) == (["sent"], 0)
+    bench.delivery.stop.clear()
+    assert {lane.app.name for lane, claimed in bench.delivery._commit() if claimed} == {"sms", "dois", "correio"}
+
+
 def test_a_pause_is_settled_with_what_comes_back(bench: Bench) -> None:
     rows = bench.claim("sms", 1)
     bench.delivery._settle([Outcome(rows[0], End.RELEASED)], pause=bench.lanes["sms"])

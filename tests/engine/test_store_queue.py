@@ -175,7 +175,8 @@ def test_a_second_attempt_keeps_its_key_and_its_first_instant(book: Ledger) -> N
     assert third.key == message_key(book.store.queue.instance, 1, 1)
 
 
-def test_an_attempt_without_an_answer_leaves_a_doubt_until_somebody_has_spoken(book: Ledger) -> None:
+@pytest.mark.parametrize("cls", ["in_doubt", "bug"])
+def test_an_attempt_without_an_answer_leaves_a_doubt_until_somebody_has_spoken(book: Ledger, cls: str) -> None:
     book.put(1)
     (row,) = book.claim()
     book.settle(Outcome(row, End.RETRY, cls="same_key", cause="cut off"))
@@ -184,7 +185,7 @@ def test_an_attempt_without_an_answer_leaves_a_doubt_until_somebody_has_spoken(b
     book.settle(Outcome(row, End.THROTTLED, cls="rate_limited", cause="slow"))
     (row,) = book.claim()
     assert row.doubt, "the second provably did not leave, the first may have"
-    error = book.fail(row, cls="in_doubt", end=End.IN_DOUBT)
+    error = book.fail(row, cls=cls, end=End.IN_DOUBT)
     book.store.errors.retry(error, NOW)
     (row,) = book.claim()
     assert not row.doubt
@@ -298,6 +299,11 @@ def test_an_orphan_comes_back_as_it_was_claimed(book: Ledger) -> None:
     found.first_at, rows[0].first_at = 0.0, 0.0
     assert found == rows[0]
     assert (found.id, found.n, found.started_at, found.tries) == (1, 2, NOW + 7, 1)
+    # tries under an earlier key say nothing of this one's age
+    book.store.errors.retry(book.fail(found), NOW + 9)
+    (again,) = [row for row in book.claim(now=NOW + 10) if row.id == 1]
+    assert next(row.first_at for row in book.store.queue.orphans() if row.id == 1) == NOW + 10
+    assert again.key != found.key
 
 
 def test_an_activity_follows_what_was_sent_once(book: Ledger) -> None:
@@ -311,3 +317,12 @@ def test_an_activity_follows_what_was_sent_once(book: Ledger) -> None:
     assert rows == [(book.c, book.model, None, "+activity", "x0", "o", "action", "rec-7", "waiting", 0, NOW + 5)]
     payload = json.loads(str(book.store.db.value("SELECT payload FROM messages WHERE id > 3")))
     assert payload["fields"]["channel"] == "sms"
+
+
+def test_an_activity_goes_to_the_app_of_the_messages_own_profile(book: Ledger) -> None:
+    model = book.seen("m", profile="q")
+    book.put(1, model=model, app="c", activity=("a", "rec-7"))
+    with book.store.write() as conn:
+        conn.execute("UPDATE messages SET app_id = ?", (book.other,))
+        book.store.queue.follow_up([1], NOW)
+    assert book.row("SELECT app_id FROM messages WHERE id = 2") == (book.other,)
