@@ -24,7 +24,7 @@ class Closed(Balanced):
 
 
 EN = language("en_US")
-AT = datetime(2026, 12, 24, 9, 30)  # noqa: DTZ001 - the wall time of a slot
+AT = datetime(2026, 12, 24, 9, 30)
 EVIL = '<script>alert("1")</script>&"'
 
 
