@@ -158,9 +158,12 @@ class Reading:
                 if not _has(record, each):
                     _put(record, each, value)
             return found.get(name, _ABSENT)
-        if name not in shape:
+        step = shape.get(name)
+        if step is None:
             return _ABSENT
-        value = self._one(record, shape, name)
+        value = record.row[step[0]]
+        if value is not None:
+            value = self._read(record, name, step[1], value)
         _put(record, name, value)
         return value
 
@@ -171,7 +174,11 @@ class Reading:
     def _one(self, record: LazyRecord, shape: Shape, name: str) -> Any:
         place, convert = shape[name]
         value = record.row[place]
-        if value is None or (isinstance(value, str) and (not value or value.isspace())) or value == "":
+        return None if value is None else self._read(record, name, convert, value)
+
+    @staticmethod
+    def _read(record: LazyRecord, name: str, convert: Convert, value: Any) -> Any:
+        if value == "" or (isinstance(value, str) and value.isspace()):
             return None
         try:
             return convert(value)
@@ -188,10 +195,11 @@ class Reading:
         if not whole or ("person_type" in shape and self._one(record, shape, "person_type") == "company"):
             return _ABSENT
         first, last = _halves(whole)
-        for half, value in (("first_name", first), ("last_name", last or None)):
-            if not _has(record, half):
-                _put(record, half, value)
-        return record[name]
+        if not _has(record, "first_name"):
+            _put(record, "first_name", first)
+        if not _has(record, "last_name"):
+            _put(record, "last_name", last or None)
+        return first if name == "first_name" else last or None
 
     def _names_of(self, record: LazyRecord, shape: Shape) -> dict[str, Any]:
         found = {}
@@ -314,7 +322,8 @@ class LazyRecord(Record):
     @property
     def id(self) -> str:
         """The record's id in its source, always a string."""
-        return str(self.get("id") or "")
+        value = _get(self, "id") or self.get("id")
+        return value if type(value) is str else str(value or "")
 
     def problem(self, field: str) -> str | None:
         """Why the field's value could not be read; reads that field alone."""

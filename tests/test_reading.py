@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Mapping
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -39,6 +40,9 @@ WITH_ID = st.builds(lambda row, name: {**row, "id": name}, ROWS, st.sampled_from
 DEEDS = st.lists(
     st.tuples(st.sampled_from(["get", "in", "item", "problem", "put", "id", "where", "bool"]), KEYS | st.just("nothing")), max_size=8
 )
+
+
+_ABSENT: Any = object()
 
 
 def at_once(entity: str, values: Mapping[str, Any]) -> Record:
@@ -84,6 +88,29 @@ def test_every_question_has_the_same_answer(entity: str, row: dict[str, Any], de
     assert (lazy.entity, lazy.raw, lazy.where, lazy.id) == (eager.entity, eager.raw, eager.where, eager.id)
     assert lazy == eager
     assert not lazy != eager  # noqa: SIM202 - the operator itself
+
+
+#: fields that depend on one another
+PEOPLE = {
+    "name": ["Ana Silva", "Silva, Ana", "Ana", ""],
+    "first_name": ["Bea", ""],
+    "last_name": ["Sá", None],
+    "person_type": ["empresa", "f", "?"],
+}
+OWED = {"amount": ["12,00", "R$ 5", "x", ""], "balance": ["3.50", "?", ""], "currency": ["eur", ""]}
+
+
+@pytest.mark.parametrize(("entity", "fields"), [("contacts", PEOPLE), ("invoices", OWED)])
+def test_what_follows_from_other_fields_follows_whichever_is_asked_first(entity: str, fields: dict[str, list[Any]]) -> None:
+    for values in product(*([_ABSENT, *each] for each in fields.values())):
+        row = {"id": "7", **{name: value for name, value in zip(fields, values, strict=True) if value is not _ABSENT}}
+        eager = at_once(entity, row)
+        for asked in permutations((*fields, "nothing"), 2):
+            lazy = CANONICAL[entity](row, where="here:1")
+            for name in asked:
+                for what in ("in", "get", "problem", "item"):
+                    assert do(lazy, what, name) == do(eager, what, name), (row, asked, what, name)
+            assert list(lazy.items()) == list(eager.items())
 
 
 #: every way in which Python walks a dictionary, its C code included
@@ -167,6 +194,7 @@ def test_only_what_is_asked_for_is_read() -> None:
 
     def converter(name: str) -> Any:
         convert = other.converter(name)
+
         def noted(value: Any) -> Any:
             asked.append(name)
             return convert(value)

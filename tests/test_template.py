@@ -61,15 +61,15 @@ def test_a_plain_text_says_what_its_compiled_form_says(source: str, value: objec
             return type(error).__name__, str(error)
 
     quick = said()
-    template._pieces = None
+    template._plainly = None
     assert quick == said()
 
 
 def test_most_texts_are_plain_and_those_with_more_in_them_are_not() -> None:
-    assert all(PORTUGAL.template(source)._pieces is not None for source in PLAIN[:5])
+    assert all(PORTUGAL.template(source)._plainly is not None for source in PLAIN[:5])
     for source in ("{{ name | upper }}", "{% if age %}x{% endif %}", "{{ age + 1 }}", "{{ city or 'x' }}", "{{ tags[0] }}"):
-        assert PORTUGAL.template(source)._pieces is None
-    assert PORTUGAL.template("{{ name }}", html=True)._pieces is None
+        assert PORTUGAL.template(source)._plainly is None
+    assert PORTUGAL.template("{{ name }}", html=True)._plainly is None
 
 
 def rendered(source: str, sandbox: Sandbox = BRAZIL, *, html: bool = False, **more: Any) -> str:

@@ -49,6 +49,7 @@ class Names:
         self.own = singular(entity)
         self.placeholders = placeholders
         self.available = available
+        self._heads = frozenset((self.own, *RECIPIENT))
         #: fields that stand for another record
         self.relations = frozenset(name for name, field in ENTITIES.get(entity, {}).items() if field.type is FieldType.RECORD)
         #: names that may be missing from a record, and are then empty rather than unknown
@@ -66,10 +67,8 @@ class Names:
         for name in names:
             if name in extra:
                 made[name] = extra[name]
-            elif name == self.own:
-                made[name] = record
-            elif name in RECIPIENT:
-                made[name] = recipient
+            elif name in self._heads:
+                made[name] = record if name == self.own else recipient
             elif (value := record.get(name, _MISSING)) is not _MISSING:
                 made[name] = recipient if name in self.relations and isinstance(value, str) and value == recipient.id else value
             elif (value := recipient.get(name, _MISSING)) is not _MISSING:

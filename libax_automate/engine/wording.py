@@ -57,6 +57,9 @@ class Compiled:
         self._vars = [_variable(sandbox, f"vars[{number}]", source) for number, source in enumerate(sources, 1)]
         self._params = {name: _variable(sandbox, f"params.{name}", source) for name, source in wording.params.items()}
         self._static = _static(wording, email=email, defaults=defaults, language=language)
+        #: the text, where a message is nothing else
+        alone = not (email or self._vars or self._params) and self._max_chars is None and [key for key, _ in self._parts] == ["text"]
+        self._alone = self._parts[0][1] if alone else None
         #: dotted fields by the key that names them
         self.fields: dict[str, tuple[str, ...]] = {key: template.order for key, template in self._templates()}
 
@@ -86,6 +89,8 @@ class Compiled:
 
     def payload(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """The channel's fields for one person; raises EmptyValue, UnknownField, TemplateError, and NotSayable with the reason."""
+        if self._alone is not None:
+            return {**self._static, "text": self._alone.render(context).strip()}
         made: dict[str, Any] = dict(self._static)
         for key, template in self._parts:
             made[key] = template.render(context)

@@ -171,7 +171,9 @@ class Rows:
             except UnicodeDecodeError as error:
                 yield self._undecodable(raw, error, line)
                 continue
-            if any(map(str.strip, cells)):
+            if verdict is True and cells[0] and not cells[0].isspace():
+                yield line, cells
+            elif any(map(str.strip, cells)):
                 yield self._answer(line, cells, verdict, column)
 
     def _answer(self, line: int, cells: list[str], verdict: bool | str, column: int) -> tuple[int, list[str]] | BadRow:

@@ -17,7 +17,7 @@ from libax_automate.hookspecs import hookimpl
 from libax_automate.options import Options
 from libax_automate.plugins.csv_dialect import open_lines
 from libax_automate.plugins.csv_rows import Ids, Rows
-from libax_automate.plugins.csv_table import Cells, Related, Table, plain_id
+from libax_automate.plugins.csv_table import Cells, Related, Table
 from libax_automate.reading import LazyRecord
 from libax_automate.record import ENTITIES, BadRow, FieldType, Query, Record
 
@@ -142,7 +142,8 @@ class CsvSource(Source[CsvOptions]):
                 if isinstance(row, BadRow):
                     yield row
                     continue
-                if at is not None and kin is not None and plain_id(name := row[1][at]):
+                # an id in which there is nothing to strip and nothing to compose is as it stands
+                if at is not None and kin is not None and (name := row[1][at]).isalnum() and name.isascii():
                     record: Record | BadRow = LazyRecord.at_once(kin, row[1], name, row[0])
                 else:
                     record = table.record(*row, reading)

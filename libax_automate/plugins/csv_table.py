@@ -24,11 +24,6 @@ _KEPT = 4096
 _SEEK = 20
 
 
-def plain_id(cell: str) -> bool:
-    """Whether an id is as it stands: nothing to strip, nothing to compose."""
-    return cell.isalnum() and cell.isascii()
-
-
 class Table:
     """One entity's file, looked at: how to read it and what its columns mean."""
 

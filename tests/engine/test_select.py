@@ -7,9 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from libax_automate.engine.select import matches
-from libax_automate.record import Anniversary, Query, Record, Since, Span
+from libax_automate.engine.select import chooser, dated, matches
+from libax_automate.record import Anniversary, BadRow, Query, Record, Since, Span
 
 LISBON = ZoneInfo("Europe/Lisbon")
 
@@ -98,3 +100,29 @@ def test_all_that_is_asked_must_hold() -> None:
     assert not matches(Query(ids=frozenset({"8"}), span=span), record, LISBON)
     assert not matches(Query(ids=frozenset({"7"}), span=span, equals={"status": frozenset({"inactive"})}), record, LISBON)
     assert matches(Query(), record, LISBON)
+
+
+ANSWERS = st.sampled_from(
+    [None, "", "2026-12-24", "24/12/2026", "31/02/2026", "open", date(2026, 12, 24), date(1980, 12, 24), date(2026, 1, 1), datetime(2026, 12, 24, 0, 30, tzinfo=UTC), datetime(2026, 12, 23, 23, 59), 7, ("open", "x"), {"id": "open"}, "paid"]
+)  # fmt: skip
+ASKED = st.builds(
+    Query,
+    anniversary=st.sampled_from([None, Anniversary("due", frozenset({(12, 24)}))]),
+    span=st.sampled_from([None, Span("due", date(2026, 12, 1), None), Span("paid_at", None, date(2026, 12, 24))]),
+    since=st.sampled_from([None, Since("changed_at", datetime(2026, 12, 23, 12, tzinfo=UTC))]),
+    equals=st.sampled_from([{}, {"status": frozenset({"open"})}, {"status": frozenset({""}), "tags": frozenset({"x"})}]),
+    ids=st.sampled_from([None, frozenset({"1"}), frozenset({"2"})]),
+)
+
+
+@given(ASKED, st.dictionaries(st.sampled_from(["due", "paid_at", "changed_at", "status", "tags"]), ANSWERS), st.booleans())
+def test_one_question_for_many_records_has_the_answer_of_the_two_it_replaces(query: Query, fields: dict[str, Any], bad: bool) -> None:
+    problems = {"due": "no date", "status": "no word"} if bad else {}
+
+    def record() -> Record:
+        return Record("invoices", {"id": "1", **fields}, where="here:1", problems=problems)
+
+    found = dated(query, record(), LISBON)
+    expected = found if isinstance(found, BadRow) or matches(query, found, LISBON) else None
+    choose = chooser(query, LISBON)
+    assert (record() if choose is None else choose(record())) == expected

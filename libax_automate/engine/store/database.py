@@ -7,6 +7,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ class Database:
                 size //= 2
             piece = rows[at : at + size]
             one = f"({', '.join('?' * len(piece[0]))})"
-            self.conn.execute(f"{into} VALUES {', '.join([one] * size)}", [value for row in piece for value in row])
+            self.conn.execute(f"{into} VALUES {', '.join([one] * size)}", [*chain.from_iterable(piece)])
             at += size
 
     def get(self, key: str, default: str = "") -> str:

@@ -143,7 +143,7 @@ class Spool:
         inside = conn.in_transaction
         if not inside:
             conn.execute("BEGIN")
-        conn.executemany("INSERT INTO temp.spool VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
+        self._db.insert("INSERT INTO temp.spool", self._rows)
         if not inside:
             conn.execute("COMMIT")
         self._rows.clear()
