@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from libax_automate.cli.model_form import SAYS, WAYS, Form, fault, period_faults, written
 from libax_automate.errors import UsageError
@@ -184,16 +184,24 @@ def _answer(out: Output, key: str, info: FieldInfo, question: str, *, default: s
         if not typed:
             continue
         value = {"env": typed} if is_secret(info) else value_of(typed, info.annotation)
+        if value == typed and "," in typed and _takes_list(info.annotation):
+            value = [part for each in typed.split(",") if (part := each.strip())]
         problem = fault(info, value)
-        if problem and isinstance(value, str) and "," in value:
-            parts: list[Any] = [part for each in value.split(",") if (part := each.strip())]
-            if not fault(info, parts):
-                return parts
         if problem and not isinstance(value, list | dict) and not fault(info, [value]):
             return [value]
         if not problem:
             return value
         out.say(f"  {key}: {problem}")
+
+
+def _takes_list(annotation: Any) -> bool:
+    """Whether a key of this type takes several values; one in quotes may hold a comma."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _takes_list(get_args(annotation)[0])
+    if origin is Union or type(annotation).__name__ == "UnionType":
+        return any(map(_takes_list, get_args(annotation)))
+    return origin in {tuple, list}
 
 
 # -- the message -----------------------------------------------------------------------------------------------------------
