@@ -79,6 +79,8 @@ class Sayings(ast.NodeVisitor):
 
     def __init__(self, *, values: bool) -> None:
         self.found: list[tuple[int, str]] = []
+        #: what is given as a reason as it stands, be it one word
+        self.given: list[tuple[int, str]] = []
         self._values = values
 
     def visit_Expr(self, node: ast.Expr) -> None:
@@ -99,6 +101,9 @@ class Sayings(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = [each.value for each in node.keywords if each.arg in ("excluded", "why", "reason")]
+        given += node.args if name in ("_excluded", "Ruling", "Hold", *REASONS) else ()
+        self.given += [(each.lineno, each.value) for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         if name in REASONS or (name == "ValueError" and self._values) or not OTHER_CALLS.fullmatch(name):
             self.generic_visit(node)
 
@@ -145,7 +150,7 @@ def speakers() -> Iterator[tuple[str, str]]:
 
 @cache
 def sayings() -> tuple[tuple[str, str], ...]:
-    """(place, text); a text of one word is a key or a mark, and what has no word at all says nothing."""
+    """(place, text); a text of one word is most often a key or a mark, and what has no word at all says nothing."""
     found = []
     for name, source in speakers():
         seen = Sayings(values=name in VALUES)
