@@ -12,8 +12,9 @@ from html import escape
 
 from libax_automate.engine.language import Language
 from libax_automate.engine.outbox import Draft, Verdict
+from libax_automate.engine.paper import LATER as NUMBER_LATER
 from libax_automate.engine.reason import reason
-from libax_automate.engine.reference import LATER
+from libax_automate.engine.reference import LATER as REFERENCE_LATER
 from libax_automate.engine.segments import size_of
 from libax_automate.message import Channel
 
@@ -130,17 +131,16 @@ def sample(lang: Language, draft: Draft, *notes: str) -> str:
     heading = lang.text("page.sample", step=step, channel=channel, name=draft.name or draft.person)
     parts = [f"<h2>{escape(heading)}</h2>", *(f'<p class="sub">{escape(note)}</p>' for note in notes if note)]
     if draft.subject:
-        parts.append(f"<p><b>{escape(draft.subject)}</b></p>")
+        parts.append(f"<p><b>{escape(_shown(lang, draft.subject))}</b></p>")
     payload = draft.payload
-    later = lang.text("page.at_run")
     if payload.get("html"):
         # sandboxed without scripts, forms or its own origin: a template's HTML shows, and does nothing
         height = min(600, 180 + 30 * str(payload.get("text") or "").count("\n"))
-        frame = escape(str(payload["html"]).replace(LATER, escape(later)), quote=True)
+        frame = escape(_shown(lang, str(payload["html"])), quote=True)
         parts.append(f'<iframe sandbox="" title="{escape(lang.text("page.example"))}" height="{height}" srcdoc="{frame}"></iframe>')
     if payload.get("text"):
         text = str(payload["text"])
-        parts.append(f"<pre>{escape(text.replace(LATER, later))}</pre>")
+        parts.append(f"<pre>{escape(_shown(lang, text))}</pre>")
         if draft.channel is Channel.SMS:
             size = size_of(text)
             length = lang.text("page.length", count=lang.number(len(text)), segments=lang.number(size.segments), encoding=size.encoding)
@@ -149,17 +149,21 @@ def sample(lang: Language, draft: Draft, *notes: str) -> str:
         filled = lang.text("page.template", template=payload["template"])
         parts.append(f'<p class="sub">{escape(filled)}</p>{_values(lang, draft)}')
     elif not payload.get("html"):
-        parts.append(f"<pre>{escape(draft.text)}</pre>")
+        parts.append(f"<pre>{escape(_shown(lang, draft.text))}</pre>")
     return f'<section class="sample{" tall" if payload.get("html") else ""}">{"".join(parts)}</section>'
 
 
+def _shown(lang: Language, text: str) -> str:
+    """A message's text; what only a real run knows is said in the page's language."""
+    return text.replace(REFERENCE_LATER, lang.text("page.at_run")).replace(NUMBER_LATER, lang.text("page.numbered"))
+
+
 def _values(lang: Language, draft: Draft) -> str:
-    later = lang.text("page.at_run")
     params = draft.payload.get("params") or {}
     if params:
-        rows = [(str(name), str(value).replace(LATER, later)) for name, value in params.items()]
+        rows = [(str(name), _shown(lang, str(value))) for name, value in params.items()]
         return table(lang, ("variable", "value"), rows, kind="few")
-    values = "".join(f"<li>{escape(str(value).replace(LATER, later))}</li>" for value in draft.payload.get("vars") or ())
+    values = "".join(f"<li>{escape(_shown(lang, str(value)))}</li>" for value in draft.payload.get("vars") or ())
     return f'<ol class="values">{values}</ol>' if values else ""
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from libax_automate.engine.language import language
 from libax_automate.engine.outbox import Draft, Verdict
 from libax_automate.engine.page import Page, chart, counts, document, sample, sums, table
+from libax_automate.engine.paper import LATER as NUMBER_LATER
+from libax_automate.engine.reference import LATER as REFERENCE_LATER
 from libax_automate.message import Channel
 from tests.engine.test_notice import Balanced
 
@@ -117,3 +119,16 @@ def test_reasons_beyond_the_most_frequent_are_counted_together() -> None:
     html = counts(EN, Counter({f"reason {number}": 100 - number for number in range(25)}))
     assert html.count("<tr>") == 20
     assert "… and 390 for other reasons." in html
+
+
+def test_what_only_a_real_run_knows_is_said_in_the_page_s_language() -> None:
+    text = f"Nota {NUMBER_LATER}, referência {REFERENCE_LATER}"
+    for payload in (
+        {"subject": text, "text": text},
+        {"html": text},
+        {"template": "t", "vars": [text]},
+        {"template": "t", "params": {"a": text}},
+    ):
+        html = sample(language("pt_PT"), draft(payload=payload))
+        assert "Nota (número ao enviar), referência (criada ao enviar)" in html
+        assert "at run" not in html
