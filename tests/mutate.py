@@ -53,7 +53,7 @@ TARGETS = {
     "tasks": Target(f"{ENGINE}/store/tasks.py", (*_named("store_tasks", "invariants", "run"), "tests/cli/test_tasks.py")),
     "deliver": Target(
         f"{ENGINE}/deliver.py",
-        _named("settling", "recovery", "keys"),
+        _named("settling", "recovery", "keys", "batches"),
         ("_settle_all", "_settle", "_throttle", "_hold", "_break", "_replay", "_save", "_claim", "_commit"),
     ),
 }  # fmt: skip

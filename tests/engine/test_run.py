@@ -12,7 +12,7 @@ import pytest
 
 from libax_automate.engine.lock import RunLock
 from libax_automate.engine.run import run_model, run_pass
-from libax_automate.engine.store.rows import AppState, TaskState
+from libax_automate.engine.store.rows import AppState, MessageState, TaskState
 from libax_automate.errors import LockHeld
 from libax_automate.testing.service import Fault, Reply, Service
 from tests.harness.plugins import catalogue
@@ -329,6 +329,24 @@ def test_who_was_in_a_list_that_was_cleared_before_it_left_is_listed_again(listi
     gateway.clear()
     _again(listing, later(hours=2))
     assert gateway.requests == []
+
+
+def test_who_was_in_a_list_that_expired_is_listed_again(listing: World, gateway: Service) -> None:
+    with listing.store() as store:
+        store.apps.register("padaria", "gancho", "webhook", "")
+    listing.run("2026-12-24T09:00:00+00:00")
+    with listing.store() as store:
+        app = store.apps.find("padaria", "gancho")
+        assert app is not None
+        store.apps.pause(app, 0.0)
+    listing.run()
+    with listing.store() as store:
+        store.apps.resume(app)
+    listing.run(later(days=2))
+    assert gateway.requests == []
+    assert listing.states() == {"expired": 1, "cancelled": 5}
+    assert len({row.occasion for row in listing.messages(MessageState.CANCELLED)}) == 1
+    assert "released (M1 expired): in the list for gancho (2026-12-24T10:00), page 1" in {row.reason for row in listing.messages()}
 
 
 def test_who_was_in_a_list_that_may_have_arrived_is_not_listed_again(listing: World, gateway: Service) -> None:

@@ -29,6 +29,22 @@ json = { to = "{{ message.to }}" }
 allow_private = ["127.0.0.1/32"]
 on_recipient_error = "skip"
 
+[apps.lento]
+connector = "http"
+url = "http://127.0.0.1:9/send"
+json = { to = "{{ message.to }}" }
+allow_private = ["127.0.0.1/32"]
+rate = "10/s"
+window = 16
+
+[models.devagar]
+use = "birthday"
+source = "gestao"
+at = "10:00"
+channel = "sms"
+via = "lento"
+text = "Olá"
+
 [models.segundo]
 use = "birthday"
 source = "gestao"
@@ -44,7 +60,6 @@ at = "10:00"
 channel = "email"
 subject = "Olá"
 text = "Olá"
-activity = false
 """
 
 
@@ -54,7 +69,7 @@ class Bench:
     def __init__(self, space: Workspace) -> None:
         self.space, self.store = space, space.store
         self.delivery = Delivery(space)
-        self.ids = {name: self.found(name) for name in ("sms", "dois", "correio")}
+        self.ids = {name: self.found(name) for name in ("sms", "dois", "lento", "correio")}
         self.lanes = {name: self.lane(name) for name in self.ids}
         for lane in self.lanes.values():
             lane.reopen()
@@ -102,7 +117,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     world = World(tmp_path, count=120, sms='headers = { X-Api-Key = { env = "SHARED_KEY" } }', more=MORE)
     world.run("2026-12-24T09:00:00+00:00")
     with world.store() as store:
-        for name in ("sms", "dois", "correio"):
+        for name in ("sms", "dois", "lento", "correio"):
             app = store.apps.find("padaria", name)
             if app is None:
                 app = store.apps.register("padaria", name, "http", "")
@@ -138,6 +153,42 @@ def test_successes_are_counted_and_forget_the_back_off_once(bench: Bench) -> Non
     bench.settle(*sent(rows[2:]))
     assert bench.until("sms")[2] == 3, "what a success has forgotten is not written for each success"
     assert bench.closed() == set()
+
+
+@pytest.mark.parametrize(("end", "throttles"), [(End.SENT, 0), (End.CANCELLED, 3)])
+def test_one_success_among_others_forgets_the_back_off_and_nothing_else_does(bench: Bench, end: End, throttles: int) -> None:
+    rows = bench.claim("sms", 2)
+    with bench.store.write() as conn:
+        conn.execute("UPDATE credentials SET throttles = 3")
+    bench.settle(Outcome(rows[0], End.CANCELLED, cause="paid"), Outcome(rows[1], end, cause="paid"))
+    assert bench.until("sms")[2] == throttles
+    assert bench.store.apps.pace(bench.lanes["sms"].credential_id) == 0
+
+
+def test_the_pace_of_an_app_is_kept_for_the_next_process(bench: Bench) -> None:
+    pacer = bench.lanes["lento"].pacer
+    assert pacer is not None
+    for _ in range(20):
+        pacer.reserve()
+    bench.settle(*sent(bench.claim("lento", 1)))
+    assert bench.store.apps.pace(bench.lanes["lento"].credential_id) == pytest.approx(NOW + 2.0)
+
+
+def test_only_what_was_sent_is_written_back_into_its_source(bench: Bench) -> None:
+    rows = bench.claim("lento", 3)
+    with bench.store.write() as conn:
+        conn.execute('UPDATE messages SET activity = \'["gestao", "7"]\' WHERE app_id = ?', (bench.ids["lento"],))
+        bench.store.apps.register("padaria", "gestao", "csv", "")
+    rows[0].activity = rows[1].activity = '["gestao", "7"]'
+    bench.settle(Outcome(rows[0], End.SENT), Outcome(rows[1], End.REJECTED, cls="recipient", cause="no"), Outcome(rows[2], End.SENT))
+    assert bench.store.db.rows("SELECT person FROM messages WHERE channel = 'action'") == [(rows[0].person,)]
+
+
+def test_what_belongs_to_no_task_moves_none(bench: Bench) -> None:
+    rows = bench.claim("correio", 1)
+    rows[0].task_id = None
+    bench.settle(*sent(rows))
+    assert (bench.delivery.result.tasks, bench.delivery.result.sent, bench.delivery._finished) == (set(), 0, 1)
 
 
 def test_what_comes_back_unsent_is_no_progress(bench: Bench) -> None:
@@ -342,7 +393,7 @@ def test_once_told_to_stop_it_claims_nothing_and_settles_what_is_done(bench: Ben
     assert bench.delivery._commit() == []
     assert (bench.states(rows), lane.outstanding) == (["sent"], 0)
     bench.delivery.stop.clear()
-    assert {lane.app.name for lane, claimed in bench.delivery._commit() if claimed} == {"sms", "dois", "correio"}
+    assert {lane.app.name for lane, claimed in bench.delivery._commit() if claimed} == {"sms", "dois", "lento", "correio"}
 
 
 def test_a_pause_is_settled_with_what_comes_back(bench: Bench) -> None:
@@ -379,6 +430,25 @@ def test_a_claim_fills_the_window_and_waits_until_half_of_it_is_free(bench: Benc
     assert take(bench, "sms") == 1
     lane.window, lane.outstanding = 1, 0
     assert take(bench, "sms") == 1
+
+
+def test_a_lane_that_has_been_closed_is_not_reopened_while_something_is_out(bench: Bench) -> None:
+    lane = bench.lanes["sms"]
+    lane.window, lane.outstanding = 8, 4
+    lane.close()
+    take(bench, "sms")
+    assert lane._closed.is_set()
+
+
+def test_an_app_with_a_pace_claims_what_it_can_send_soon(bench: Bench) -> None:
+    """What waits for its turn is better off waiting in the queue than claimed."""
+    pacer = bench.lanes["lento"].pacer
+    assert pacer is not None
+    assert take(bench, "lento") == pacer.calls_within(0.25) == 3
+    for _ in range(5):
+        pacer.reserve()
+    bench.lanes["lento"].outstanding = 0
+    assert take(bench, "lento") == 0
 
 
 def test_an_app_that_may_not_send_claims_nothing(bench: Bench) -> None:

@@ -34,14 +34,25 @@ def reason(app: str, slot: str, page: int) -> str:
 
 def release(conn: sqlite3.Connection, batch: int, ids: Sequence[int], now: float) -> None:
     """The people of those calls among ``ids`` that never left may be listed again; part of ``batch``."""
-    mark = f" (B{batch})"
+    people = _free(conn, ids, now, f" (B{batch})", _released(batch))
+    conn.executemany("INSERT INTO batch_items(batch_id, message_id, before) VALUES (?, ?, 'skipped')", [(batch, i) for i in people])
+
+
+def expire(conn: sqlite3.Connection, id_: int, now: float) -> None:
+    """A call has expired before it could leave: its people may be listed again."""
+    _free(conn, [id_], now, f" (M{id_})", f"released (M{id_} expired): ")
+
+
+def _free(conn: sqlite3.Connection, ids: Sequence[int], now: float, mark: str, released: str) -> list[int]:
+    freed = []
     for _, model_id, task_id, person in conn.execute(_CALLS, (json.dumps(ids),)).fetchall():
-        people = _people(conn, model_id, task_id, person, state="skipped", begins=LISTED)
-        conn.executemany("INSERT INTO batch_items(batch_id, message_id, before) VALUES (?, ?, 'skipped')", [(batch, i) for i in people])
-        conn.executemany(
-            "UPDATE messages SET state = 'cancelled', occasion = occasion || ?, reason = ? || reason, ended_at = ? WHERE id = ?",
-            [(mark, _released(batch), now, i) for i in people],
-        )
+        freed += _people(conn, model_id, task_id, person, state="skipped", begins=LISTED)
+    # their keys are free; the rows stay, and say what has become of them
+    conn.executemany(
+        "UPDATE messages SET state = 'cancelled', occasion = occasion || ?, reason = ? || reason, ended_at = ? WHERE id = ?",
+        [(mark, released, now, i) for i in freed],
+    )
+    return freed
 
 
 def take_back(conn: sqlite3.Connection, batch: int, ids: Sequence[int]) -> list[int]:

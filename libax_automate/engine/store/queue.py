@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from libax_automate.engine.outbox import Draft, activity_of
+from libax_automate.engine.store import lists
 from libax_automate.engine.store.database import Database
 from libax_automate.engine.store.rows import Claimed, End, Outcome
 from libax_automate.engine.store.spool import Spool
@@ -127,6 +128,8 @@ class Queue:
                 )  # fmt: skip
                 if expires is not None and expires <= now:
                     turned.append(("expired", 0.0, now, "expired before it could leave", id_))
+                    if step == "list":
+                        lists.expire(conn, id_, now)
                     continue
                 if gate is not None and (verdict := gate(row)) is not None:
                     state, until, why = verdict

@@ -118,9 +118,10 @@ def _tasks(db: Database, now: float, since: float) -> int:
 
 def _messages(db: Database, now: float, since: float, shift: float) -> int:
     conn = db.conn
-    # nothing has expired before its time
+    # nothing has expired before its time; who was in a list may be listed anew, so that one stays where it is
     moved = conn.execute(
-        "UPDATE messages SET state = 'waiting', ended_at = NULL, reason = '' WHERE state = 'expired' AND ended_at >= ? AND expires > ?",
+        "UPDATE messages SET state = 'waiting', ended_at = NULL, reason = '' WHERE state = 'expired' AND ended_at >= ? AND expires > ? "
+        "AND NOT (step = 'list' AND channel = 'webhook')",
         (since, now),
     ).rowcount
     ahead = f"SELECT id FROM tasks WHERE trigger = '{AHEAD}' AND created_at >= :since"
