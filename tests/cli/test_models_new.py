@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
+import libax_automate as ax
+from libax_automate.cli.model_ask import complete
+from libax_automate.cli.model_form import Form
+from libax_automate.cli.output import Output
+from libax_automate.engine.workspace import Workspace
 from tests.cli.business import DAY, Business
 from tests.cli.test_queue import at_terminal
 from tests.conftest import Cli
@@ -252,7 +259,7 @@ def test_a_mistake_in_one_clients_profile_keeps_no_model_from_another(
 # on a terminal
 
 
-@pytest.mark.req("LX-35", "LX-37", "LX-38")
+@pytest.mark.req("LX-35")
 def test_a_person_is_asked_name_period_rules_and_message(business: Business, before: bytes, cli: Cli) -> None:
     typed = ["Natal!", "birthday", "festa", "birthday", "people", "at", "25:00", "10:45", "seg-sex", "all", "", "2026-12-01", "2027-12-31"]
     typed += [
@@ -330,6 +337,48 @@ def test_a_ladder_is_asked_step_by_step(more: Business, cli: Cli) -> None:
         {"stage": "aviso", "when": "due + 3d", "subject": "Aviso", "text": "Pague {{ number }}"},
         {"stage": "pendencia", "text": "Outra vez"},
     ]
+
+
+def test_an_app_is_named_though_another_begins_like_it(business: Business) -> None:
+    with business.profile.open("a", encoding="utf-8") as file:
+        file.write('\n[apps.people2]\nconnector = "csv"\ncontacts = "people.csv"\n')
+    code, screen = at_terminal("people\n\n\n\nHello\n.\nyes\n", "models", "new", "natal", "--use", "birthday", "--at", "11:30")
+    assert code == 0, screen
+    assert table(business)["source"] == "people"
+
+
+def test_a_person_is_asked_for_the_profile(business: Business, two: Callable[[], tuple[str, str]]) -> None:
+    code, screen = at_terminal("sul\n", *NATAL, *TEXT)
+    assert code == 0, screen
+    assert [text.count("[models.natal]") for text in two()] == [0, 1]
+    assert "next: automate plan sul/natal" in screen
+
+
+class Locked(ax.Options):
+    """Rules with a secret among them."""
+
+    token: ax.Secret = Field(description="The key.")
+    lines: tuple[str, ...] = Field((), description="Some lines.")
+
+
+class Silent(ax.Model[Locked]):
+    """A recipe that writes to nobody."""
+
+    name = "silent"
+    messages = False
+
+    def plan(self, run: ax.Run) -> Iterator[ax.Candidate]:
+        """Nobody."""
+        return iter(())
+
+
+def test_a_secret_is_asked_for_by_the_name_of_its_variable(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('\nKEY\nlines\none, two\nl\n"a, b"\n\n'))
+    with Workspace.open(cwd=business.folder) as space:
+        form = Form(space, space.profiles[0], "x", {"use": "silent", "source": "people", "at": "9:00"}, recipe=Silent)
+        complete(Output(), form, date(2026, 12, 1))
+    assert form.table == {"use": "silent", "source": "people", "at": "9:00", "token": {"env": "KEY"}, "lines": ["a, b"]}
+    assert form.complete()
 
 
 def test_what_was_given_is_not_asked(business: Business, before: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libax_automate.engine.profile.added import content_of, grown, model_text, takes_text, value_of, write_grown
@@ -80,6 +80,7 @@ def same(one: Any, other: Any) -> bool:
 # what is written is what was meant
 
 
+@example(table={"text": "a\r\nb\n", "html": '\n"""\\\n', "extra": [{"a": "\r\n"}]}, crlf=True)
 @given(table=st.dictionaries(TEXT, VALUES, max_size=4), crlf=st.booleans())
 def test_any_value_survives_the_way_through_the_file(table: dict[str, Any], crlf: bool) -> None:
     before = PROFILE.replace("\n", "\r\n").encode() if crlf else PROFILE.encode()
