@@ -118,6 +118,13 @@ class Language:
 
         return format_skeleton("Md", dt.datetime(day.year, day.month, day.day), locale=self._babel)  # noqa: DTZ001 - a day has no zone
 
+    def label(self, day: dt.date, *, month: bool = False) -> str:
+        """A day in figures, ``24/12/2026``, or its month, ``dez. de 2026``: where there is little room."""
+        from babel.dates import format_skeleton
+
+        shape, place = ("yMMM", self._words) if month else ("yMd", self._babel)
+        return format_skeleton(shape, dt.datetime(day.year, day.month, day.day), locale=place)  # noqa: DTZ001 - a day has no zone
+
     def month(self, day: dt.date) -> str:
         """``dezembro de 2026``."""
         from babel.dates import format_skeleton

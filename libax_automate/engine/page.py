@@ -171,7 +171,7 @@ def chart(lang: Language, unit: str, bars: Sequence[tuple[date, int]]) -> str:
     """Messages over time as bars, one a row: ``unit`` is what a row stands for, ``day``, ``week`` or ``month``, and each has its first day."""
     most = max((count for _, count in bars), default=0) or 1
     rows = "".join(
-        f'<tr><td class="d">{escape(lang.month(first) if unit == "month" else lang.date(first))}</td><td class="n">{lang.number(count)}</td>'
+        f'<tr><td class="d">{escape(lang.label(first, month=unit == "month"))}</td><td class="n">{lang.number(count)}</td>'
         f'<td class="w">{_bar(100 * count / most) if count else ""}</td></tr>'
         for first, count in bars
     )

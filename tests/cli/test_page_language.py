@@ -51,7 +51,7 @@ BRAZIL = Told(
     ("Quem não recebe, e por quê", "A mensagem por e-mail, como Ivo receberia", "Quem"),
     ("nome", "endereço", "canal", "decisão", "motivo"),
     PORTUGAL.reasons | {"Ana": "por tato: aviso em 23 de dez. de 2026", "Ivo": "faz 54 anos em 24 de dez. de 2026"},
-    ("De 1 de dez. de 2026 a 31 de dez. de 2026. 62 execuções; ", "Mensagens por dia", "<th>dia</th>", ">24 de dez. de 2026</td>", "Por modelo",
+    ("De 1 de dez. de 2026 a 31 de dez. de 2026. 62 execuções; ", "Mensagens por dia", "<th>dia</th>", ">24/12/2026</td>", "Por modelo",
      "Quem mais recebe", "de fora", "os registros sem data própria contam", "limite atingido: 1 em 7 dias; expira antes de poder sair"),
 )  # fmt: skip
 ENGLISH = Told(
@@ -64,7 +64,7 @@ ENGLISH = Told(
         "Ivo": "turns 54 on 24 Dec 2026",
         "Rita": "e-mail not valid: 'rita' is not an e-mail address: An email address must have an @-sign (clientes.csv:7)",
     },
-    ("1 Dec 2026 to 31 Dec 2026. 62 runs; ", "Messages by day", "<th>day</th>", ">24 Dec 2026</td>", "By model", "Written to most", "left out",
+    ("1 Dec 2026 to 31 Dec 2026. 62 runs; ", "Messages by day", "<th>day</th>", ">24/12/2026</td>", "By model", "Written to most", "left out",
      "records without a date of their own count", "capped: 1 per 7 days; expires before it may be said"),
 )  # fmt: skip
 
