@@ -149,7 +149,7 @@ def fault(info: FieldInfo, value: Any) -> str:
         return ""
     made: Any = create_model("Answer", __base__=Options, value=(info.rebuild_annotation(), ...))
     try:
-        made(value=value)
+        made.model_validate({"value": value})
     except ValidationError as error:
         return said(error.errors(include_url=False, include_input=False))
     return ""
