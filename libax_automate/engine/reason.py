@@ -35,6 +35,8 @@ PARTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 #: placeholders that hold one of the words of their entries, and nothing else
 _WORDS: Final = frozenset({"kind", "state", "noun"})
+#: what is longer is no reason of ours, and looking it up would take long
+_LONGEST: Final = 1000
 _PLACED = re.compile(r"(.+) \(([^()]*:\d+)\)", re.DOTALL)
 _BRACKETS = re.compile(r"(.+) \(([^()]*)\)", re.DOTALL)
 
@@ -65,6 +67,8 @@ def _shape(hole: str) -> str:
 @lru_cache(maxsize=4096)
 def reason(locale: str, text: str) -> str:
     """``text``, a reason in English, in the language of ``locale`` and with its dates and numbers; as it is where nobody knows it."""
+    if len(text) > _LONGEST:
+        return text
     return _told(language_of(locale), "reason.", text) or text
 
 
@@ -91,7 +95,10 @@ def _said(lang: Language, hole: str, words: str) -> str:
         told = _told(lang, prefix, last)
         return words if told is None or told == last else told
     printer = _PRINTERS.get(hole)
-    return words if printer is None else printer(lang, words)
+    try:
+        return words if printer is None else printer(lang, words)
+    except ValueError:
+        return words  # figures in the shape of a date that no calendar has
 
 
 def _day(lang: Language, words: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+import time
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -335,6 +336,23 @@ def test_why_a_value_cannot_be_read_is_told_in_portuguese(read: object, value: s
     assert told.endswith(" (clientes.csv:12)")
     left = re.sub(r"'[^']*'", "", told)
     assert not re.search(r"\b(?:is|not|the|must|there|has|have|an|of|address|too|contains)\b", left), told
+
+
+@pytest.mark.parametrize(
+    "text", ["registered on 2026-02-31", "quiet hours until 25:99", "told on 2026-13-01 (M1)", "note for 2026-00: 2 commissions, 1.0 EUR"]
+)
+def test_what_only_looks_like_a_date_stays_as_it_is(text: str) -> None:
+    figures = re.findall(r"\d[\d:-]+", text)
+    assert all(each in reason("pt_PT", text) or each == "1.0" for each in figures[:1])
+
+
+@pytest.mark.parametrize(
+    "text", [" of " * 250, "(" * 999, " (a:1)" * 160, "where: " * 140, "capped: " + "1 per " * 160, "'" * 998 + "x", "x" * 100_000]
+)
+def test_somebody_s_strange_words_are_looked_up_in_no_time(text: str) -> None:
+    started = time.process_time()
+    reason("pt_PT", text)
+    assert time.process_time() - started < 0.5
 
 
 def test_words_of_the_program_s_own_lists_are_all_known() -> None:
