@@ -69,6 +69,21 @@ class Answer:
         self.truncated = truncated
         self.broken = broken
 
+    @classmethod
+    def raw(
+        cls, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes, *, truncated: bool = False, broken: str = ""
+    ) -> Answer:
+        """From headers as they came over the line, read where somebody asks for one (Latin-1: RFC 9110 §5.5)."""
+
+        def header(name: str) -> str | None:
+            wanted = name.lower().encode("ascii")
+            return next((value.decode("latin-1") for key, value in headers if key.lower() == wanted), None)
+
+        def pairs() -> Iterable[tuple[str, str]]:
+            return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in headers]
+
+        return cls(status, header, pairs, content, truncated=truncated, broken=broken)
+
     def pairs(self) -> Iterable[tuple[str, str]]:
         """All headers, in order."""
         return self._pairs()

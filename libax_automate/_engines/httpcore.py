@@ -120,15 +120,7 @@ class HttpcoreTransport:
                 connection.close()
         raw = response.headers
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-        def header(name: str) -> str | None:
-            wanted = name.lower().encode("ascii")
-            return next((value.decode("latin-1") for key, value in raw if key.lower() == wanted), None)
-
-        def pairs() -> Iterable[tuple[str, str]]:
-            return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in raw]
-
-        return Answer(response.status, header, pairs, content[: self._max_body], truncated=truncated, broken=broken)
+        return Answer.raw(response.status, raw, content[: self._max_body], truncated=truncated, broken=broken)
 
     def _drop_idle(self) -> None:
         while True:

@@ -247,15 +247,7 @@ class _Connection:
         truncated = len(content) > self._max_body
         if truncated:
             self.reusable = False
-
-        def header(name: str) -> str | None:
-            wanted = name.lower().encode("ascii")
-            return next((value.decode("latin-1") for key, value in pairs if key.lower() == wanted), None)
-
-        def all_pairs() -> list[tuple[str, str]]:
-            return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in pairs]
-
-        return Answer(self._status, header, all_pairs, content[: self._max_body], truncated=truncated, broken=broken)
+        return Answer.raw(self._status, pairs, content[: self._max_body], truncated=truncated, broken=broken)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from libax_automate.engine.sheet import defused, sheet
 from libax_automate.errors import AutomateError, ProfileError, SetupError, TemporaryError
 from libax_automate.model import Member, Roll
+from libax_automate.whole import write_whole
 
 if TYPE_CHECKING:
     from libax_automate.engine.outbox import Draft
@@ -90,7 +89,7 @@ class Ledger:
             if self._path.is_file() and self._path.read_bytes() == content:
                 return False
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self._path, content)
+            write_whole(self._path, content)
         except OSError as error:
             raise _failure(f"{self.file} cannot be written", error) from None
         return True
@@ -148,22 +147,3 @@ def _day(text: str) -> str | None:
         return date_of(text).isoformat()
     except ValueError:
         return None
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Written aside, flushed to the disk, then given its name."""
-    handle, aside = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:  # noqa: PTH123 - a handle, not a path
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).replace(target)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

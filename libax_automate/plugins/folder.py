@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ from libax_automate.hookspecs import hookimpl
 from libax_automate.message import Email, Message, Receipt
 from libax_automate.normalise import heading_of
 from libax_automate.options import Options
+from libax_automate.whole import write_whole
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -94,7 +94,7 @@ class Folder(Sender[FolderOptions, Message]):
             return Receipt(id=name, detail="already there")
         content = self._email(message) if isinstance(message, Email) else _json(message)
         try:
-            _write(target, content)
+            write_whole(target, content)
         except OSError as error:
             raise self._failure(error) from None
         return Receipt(id=name)
@@ -137,25 +137,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _write(target: Path, content: bytes) -> None:
-    """The whole file or none: written aside, flushed to the disk, then given its name."""
-    handle, aside = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
-    try:
-        with open(handle, "wb") as file:  # noqa: PTH123 - a handle, not a path
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).replace(target)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @hookimpl
