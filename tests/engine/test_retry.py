@@ -91,3 +91,9 @@ def test_a_connector_may_have_waits_of_its_own() -> None:
     assert decide(Transient("refused"), 0, skip_recipients=False, delays=()).end is End.FAILED
     instantly = [decide(Transient("refused"), 0, skip_recipients=False, delays=(0.0,)).delay for _ in range(20)]
     assert instantly == [0.0] * 20
+
+
+def test_a_decision_says_no_more_than_it_is_told() -> None:
+    """The table above compares decisions with each other, so what stands for what is left out is looked at by itself."""
+    plain = Decision(End.FAILED, "transient")
+    assert (plain.delay, plain.shared, plain.own) == (0.0, False, False)
