@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -94,3 +97,26 @@ def test_a_plan_takes_the_same_memory_for_fifteen_times_the_people(home: Path, f
         assert len(json.loads(answer)["items"]) == MANY == len(json.loads((home / "plan.json").read_text("utf-8"))["items"])
     else:
         assert len(answer.splitlines()) > MANY
+
+
+def on_a_terminal(home: Path, *how: str) -> str:
+    """What a person sees on a wide terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "libax_automate", "plan", "aviso", "--now", "2026-12-24T11:00", "--db", "a.db", *how]
+    with subprocess.Popen(command, stdout=theirs, cwd=home, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end is closed: all has been said
+            while piece := os.read(ours, 65536):
+                seen += piece
+        os.close(ours)
+    assert process.returncode == 0
+    return seen.decode("utf-8")
+
+
+def test_a_terminal_shows_the_first_thousand_and_json_all(home: Path) -> None:
+    peak(home, 1_003)
+    lines = on_a_terminal(home).splitlines()
+    assert sum("+35191" in line for line in lines) == 1_000
+    assert any(line.startswith("… and 3 more") for line in lines)
+    assert len(json.loads(on_a_terminal(home, "--json"))["items"]) == 1_003
