@@ -339,6 +339,6 @@ def test_the_page_of_a_plan_has_a_sample_of_every_step_whoever_is_at_it_today(la
     ]
     assert len(steps) == 10
     for step in steps:
-        assert f"<h2>{step} by whatsapp, as João da Silva would get it</h2>" in page
-    assert page.count("Nobody is at this step in this plan.") == 9
-    assert 'template aviso_cartorio, filled with:</p><ol class="values"><li>João da Silva</li><li>FT 5001</li><li>R$\xa0123,00</li>' in page
+        assert f"<h2>{step} por WhatsApp, como João da Silva receberia</h2>" in page
+    assert page.count("Ninguém está nesta etapa neste plano.") == 9
+    assert 'modelo de mensagem aviso_cartorio, preenchido com:</p><ol class="values"><li>João da Silva</li><li>FT 5001</li><li>R$\xa0123,00</li>' in page

@@ -9,6 +9,7 @@ import contextlib
 import re
 import socket
 import struct
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ class SocketTransport:
         self._heads: dict[tuple[str, str, Headers], bytes] = {}
         self._idle: deque[_Connection] = deque()
         self._closed = False
+        # as the other engines do: a client that nobody closed lets go of its lines without a word
+        weakref.finalize(self, _let_go, self._idle)
 
     def aim(self, address: str) -> None:
         """Connect to ``address`` from now on; idle connections to the old one are closed."""
@@ -134,11 +137,15 @@ class SocketTransport:
             raise
 
     def _drop_idle(self) -> None:
-        while True:
-            try:
-                self._idle.pop().close()
-            except IndexError:
-                return
+        _let_go(self._idle)
+
+
+def _let_go(idle: deque[_Connection]) -> None:
+    while True:
+        try:
+            idle.pop().close()
+        except IndexError:
+            return
 
 
 class _NoReply(Exception):
