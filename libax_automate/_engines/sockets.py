@@ -32,6 +32,9 @@ _READY = 256
 #: what may not stand in a head but as its own line break
 _BREAK = re.compile(r"[^\x20-\x7e]")
 _TIME = struct.Struct("ll")
+#: a line that was used a moment ago (seconds) is not looked at before it is used again, once so many looks have found nothing:
+#: each look lets other threads in, and costs as much as the rest of a request to a server next door
+_MOMENT, _LOOKS = 0.01, 64
 #: look without taking, without waiting (joined once: enumerations are slow to join)
 _LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
@@ -50,6 +53,8 @@ class SocketTransport:
         self._heads: dict[tuple[str, str, Headers], bytes] = {}
         self._idle: deque[_Connection] = deque()
         self._closed = False
+        #: looks at kept lines that found nothing; below zero: a kept line was found closed, so each is looked at
+        self._quiet = 0
         # as the other engines do: a client that nobody closed lets go of its lines without a word
         weakref.finalize(self, _let_go, self._idle)
 
@@ -72,6 +77,7 @@ class SocketTransport:
         end = self._monotonic() + self._settings.total_timeout
         failure: NotSent | InDoubt
         connection = self._take()
+        fresh = connection is None
         if connection is None:
             try:
                 connection = self._connect()
@@ -84,9 +90,11 @@ class SocketTransport:
                 answer = connection.answer(end, empty=method == "HEAD")
             except (OSError, _NoReply) as error:
                 failure = InDoubt("timed out" if isinstance(error, BlockingIOError) else words(error, "no reply"))
+                if not fresh:
+                    self._quiet = -1
             else:
                 if connection.reusable and not self._closed and connection.address == self._address:
-                    connection.idle_since = end - self._settings.total_timeout
+                    connection.idle_since = self._monotonic()
                     self._idle.append(connection)
                 else:
                     connection.close()
@@ -120,8 +128,14 @@ class SocketTransport:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            if connection.address == self._address and self._monotonic() - connection.idle_since < IDLE and connection.quiet():
-                return connection
+            idle = self._monotonic() - connection.idle_since
+            if connection.address == self._address and idle < IDLE:
+                if idle < _MOMENT and self._quiet >= _LOOKS:
+                    return connection
+                if connection.quiet():
+                    self._quiet += self._quiet >= 0
+                    return connection
+                self._quiet = -1
             connection.close()
 
     def _connect(self) -> _Connection:

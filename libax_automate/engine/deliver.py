@@ -169,6 +169,8 @@ class Delivery:
                 return
 
     def _wait_for(self, busy: Sequence[Lane]) -> None:
+        for lane in busy:
+            lane.keep_up()
         if self.stop.is_set():
             for lane in busy:
                 lane.close()

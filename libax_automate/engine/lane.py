@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from libax_automate.clock import Clock
+from libax_automate.clock import Clock, SystemClock
 from libax_automate.connector import Actor, Capability, Connector, Sender
 from libax_automate.engine import outbox, retry
 from libax_automate.engine.pace import Pacer
@@ -21,6 +21,7 @@ from libax_automate.engine.redact import Redactor
 from libax_automate.engine.spec import AppSpec, InDoubt, OnRecipientError
 from libax_automate.engine.store.queue import SAME_KEY
 from libax_automate.engine.store.rows import Claimed, End, Outcome
+from libax_automate.engine.tempo import Tempo
 from libax_automate.errors import AutomateError, ConnectorError, ContentError, OutcomeUnknown, PluginError, RecipientError
 from libax_automate.message import Channel, Email, Message, Receipt
 
@@ -86,6 +87,11 @@ class Lane:
         #: wakes threads that found nothing to do: True to look again, False to end
         self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._tempo = Tempo()
+        #: all threads have been called upon in the middle of a window
+        self._all = False
+        # the machine's own time, whatever the profile's clock says: this is about threads
+        self._monotonic = SystemClock().monotonic
         self._closed = threading.Event()
         self._handler: Callable[[Message], Receipt]
         if isinstance(connector, Sender):
@@ -117,6 +123,7 @@ class Lane:
 
         ``again``: the app may send, so a batch that is known whole may be handed over once more under its own key.
         """
+        self._tempo.many = True
         parcels = self._parcels.found(rows) if again and self._parcels is not None else []
         known = {row.id for parcel in parcels for row in parcel}
         self._give(self._again, parcels, [row for row in rows if row.id in known])
@@ -138,11 +145,24 @@ class Lane:
         self.outstanding += len(rows)
         self._alone += self._leaving_alone(rows)
         self._todo.extend((work, parcel) for parcel in parcels)
+        self._muster(len(parcels))
+
+    def keep_up(self) -> None:
+        """Call upon more threads where one at a time does not do."""
+        tempo = self._tempo
+        if not tempo.many:
+            tempo.look(self.outstanding - len(self.done), self._monotonic())
+        if tempo.many and not self._all and self._todo:
+            self._all = True
+            self._muster(len(self._todo))
+
+    def _muster(self, parcels: int) -> None:
         # threads take from the deque until it is empty: one ring for each that may sleep, not one hand-over for each message.
         # A ring that nobody needed makes a thread look once in vain.
-        for _ in range(min(len(self._threads), len(parcels))):
+        wanted = min(self.app.concurrency, self.outstanding) if self._tempo.many else 1
+        for _ in range(min(len(self._threads), parcels, wanted)):
             self._bell.put(True)
-        while len(self._threads) < min(self.app.concurrency, self.outstanding):
+        while len(self._threads) < wanted:
             thread = threading.Thread(target=self._work, name=f"{self.profile}/{self.app.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -193,7 +213,7 @@ class Lane:
     # -- the threads' side ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        todo, listen = self._todo, self._bell.get
+        todo, listen, tempo, now = self._todo, self._bell.get, self._tempo, self._monotonic
         while True:
             try:
                 work, rows = todo.popleft()
@@ -207,8 +227,13 @@ class Lane:
                     work(rows)
                 elif self._closed.is_set() or (self.pacer is not None and self._closed.wait(self.pacer.reserve())):
                     self._release(rows)
-                else:
+                elif tempo.many:
                     work(rows)
+                else:
+                    began = now()
+                    work(rows)
+                    if tempo.saw(now() - began, len(rows)):
+                        self._wake.set()
             except BaseException as error:
                 # whatever happens, each row gets an outcome: a thread that died with one would leave it in doubt for ever
                 for row in rows:
