@@ -341,4 +341,7 @@ def test_the_page_of_a_plan_has_a_sample_of_every_step_whoever_is_at_it_today(la
     for step in steps:
         assert f"<h2>{step} por WhatsApp, como João da Silva receberia</h2>" in page
     assert page.count("Ninguém está nesta etapa neste plano.") == 9
-    assert 'modelo de mensagem aviso_cartorio, preenchido com:</p><ol class="values"><li>João da Silva</li><li>FT 5001</li><li>R$\xa0123,00</li>' in page
+    assert (
+        'modelo de mensagem aviso_cartorio, preenchido com:</p><ol class="values"><li>João da Silva</li><li>FT 5001</li><li>R$\xa0123,00</li>'
+        in page
+    )
