@@ -19,7 +19,7 @@ from tests.harness.world import World, later
 PEOPLE = 10_000
 KILLS = 200
 #: deliveries in one life, so that more than KILLS lives are needed for all
-_PER_LIFE = (4, 60)
+_PER_LIFE = (2, 36)
 
 
 @dataclass
@@ -49,7 +49,7 @@ def drain(
         else:
             while not marked.wait(0.005) and not nursery.ended():
                 pass
-            time.sleep(rng.uniform(0.0, 0.004))
+            time.sleep(rng.uniform(0.0, 0.002))
         nursery.kill()
         code = nursery.wait()
         assert code in (0, 3, -9), code
